@@ -1,0 +1,90 @@
+# make            build/aditd and build/adit, no root needed        make demo   see it work (root)
+# make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
+# make install    honours DESTDIR and PREFIX
+# Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)  BUILD=folder  V=1 (show the commands)
+
+BUILD    ?= build
+PREFIX   ?= /usr/local
+CC       ?= cc
+PKGS     := libsodium libb2 libnl-3.0 libnl-route-3.0 libseccomp libcap-ng jansson
+VERSION  := 0.1
+
+# ctl links only what it may know; a room below never links a room above (DESIGN: a breach is a link error).
+ROOMS    := crypto daemon/conf daemon/proto kernel-iface daemon/data
+
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
+            -Wimplicit-fallthrough -Wundef -Wwrite-strings -Wcast-qual -Werror=implicit-function-declaration
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero -fPIE
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq ($(filter x86_64 i%86,$(shell uname -m)),)
+HARDEN   += -fcf-protection=full
+endif
+
+ifdef SANITIZE
+BUILD    := $(BUILD)/sanitize
+HARDEN   := -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DADIT_SANITIZE=1
+LDHARDEN := -pie -fsanitize=address,undefined
+OPT      ?= -O1 -g
+else
+OPT      ?= -O2 -g
+HARDEN   += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+endif
+
+CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' \
+              $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+Q := $(if $(V),,@)
+objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+archive = $(BUILD)/lib/$(subst /,-,$(1)).a
+
+.PHONY: all check check-fast demo fuzz bench install clean deps-build
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(BUILD)/aditd $(BUILD)/adit
+
+# A missing library is named here, not by the linker.
+$(BUILD)/.pkgs:
+	$(Q)mkdir -p $(BUILD)
+	$(Q)pkg-config --exists $(PKGS) || { echo "make: libraries are missing; as root: scripts/deps build" >&2; \
+	    pkg-config --print-errors --exists $(PKGS); exit 1; }
+	$(Q)touch $@
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/.pkgs
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  CC      $<")
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+define room_rule
+$(call archive,$(1)): $(call objs,$(1))
+	$(Q)mkdir -p $$(@D)
+	$(Q)rm -f $$@ && $(AR) rcs $$@ $$^
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
+
+AR_crypto := $(call archive,crypto)
+AR_conf   := $(call archive,daemon/conf)
+AR_proto  := $(call archive,daemon/proto)
+AR_kernel := $(call archive,kernel-iface)
+AR_data   := $(call archive,daemon/data)
+
+$(BUILD)/aditd: $(call objs,daemon) $(AR_data) $(AR_proto) $(AR_conf) $(AR_kernel) $(AR_crypto)
+	$(if $(V),,@echo "  LINK    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDHARDEN) -o $@ $^ $(LIBS)
+
+$(BUILD)/adit: $(call objs,ctl) $(AR_conf) $(AR_crypto)
+	$(if $(V),,@echo "  LINK    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDHARDEN) -o $@ $^ $(LIBS)
+
+include tests/tests.mk
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/adit
+	install -m 0755 $(BUILD)/aditd $(DESTDIR)$(PREFIX)/sbin/aditd
+	install -m 0755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
+	install -m 0644 README.md LICENSE tunnel.conf $(DESTDIR)$(PREFIX)/share/doc/adit/
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,146 @@
+/* One plain struct for a link's configuration and status. tunnel.conf and UAPI text are read into it and written from it:
+ * conf_parse() and conf_format() (tunnel.conf), uapi_*() (uapi.h), record_*() (records.h).
+ * Pure, but for load.c. All memory is from the caller's pool: a struct conf lives as long as its pool. */
+#ifndef DAEMON_CONF_CONF_H
+#define DAEMON_CONF_CONF_H
+
+#include "crypto/key.h"
+#include "daemon/conf/pool.h"
+#include "kernel-iface/types.h"
+
+#include <net/if.h>
+
+struct conf_prefix {
+        struct conf_prefix *next;
+        struct prefix prefix;
+        bool remove; /* UAPI: allowed_ip=-CIDR */
+};
+
+struct conf_line { /* a text of the config kept as it is: DNS, PreUp, ... */
+        struct conf_line *next;
+        const char *text;
+};
+
+enum conf_peer_flags {
+        PEER_REMOVE = 1 << 0,
+        PEER_UPDATE_ONLY = 1 << 1,
+        PEER_REPLACE_ALLOWED_IPS = 1 << 2,
+        PEER_HAS_PRESHARED_KEY = 1 << 3, /* set; all zero removes it */
+        PEER_HAS_KEEPALIVE = 1 << 4,
+        PEER_HAS_NAME = 1 << 5,
+};
+
+struct conf_peer {
+        struct conf_peer *next;
+        unsigned flags;
+        struct key public_key;
+        struct key preshared_key;
+        const char *preshared_key_file; /* NULL, or still to be read by conf_load() */
+        const char *name;               /* NULL: none */
+        const char *endpoint_host;      /* NULL: none configured; a name or a literal address */
+        uint16_t endpoint_port;
+        union socket_address endpoint;  /* resolved, or literal; AF_UNSPEC: unknown yet */
+        uint16_t keepalive;             /* seconds; 0: off */
+        struct conf_prefix *allowed_ips, **allowed_ips_end;
+
+        /* status, in a UAPI get */
+        uint64_t last_handshake_sec, last_handshake_nsec; /* since the epoch; 0: never */
+        uint64_t rx_bytes, tx_bytes;
+        bool session;
+        unsigned handshake_attempts;
+};
+
+enum conf_flags {
+        CONF_HAS_PRIVATE_KEY = 1 << 0, /* set; all zero removes it */
+        CONF_HAS_LISTEN_PORT = 1 << 1,
+        CONF_HAS_FWMARK = 1 << 2,
+        CONF_REPLACE_PEERS = 1 << 3,
+        CONF_SAVE_CONFIG = 1 << 4,
+};
+
+struct conf_drop { /* status: a drop counter */
+        struct conf_drop *next;
+        const char *name;
+        uint64_t count;
+};
+
+struct conf {
+        unsigned flags;
+        struct key private_key;
+        const char *private_key_file;
+        uint16_t listen_port;
+        uint32_t fwmark;
+        struct conf_peer *peers, **peers_end;
+
+        /* of tunnel.conf only: host state */
+        struct conf_prefix *addresses; /* host bits kept */
+        uint32_t mtu;                  /* 0: automatic */
+        int64_t table;                 /* TABLE_AUTO, TABLE_OFF or a number */
+        struct conf_line *dns, *pre_up, *post_up, *pre_down, *post_down;
+
+        struct conf_drop *drops; /* status */
+};
+
+/* What is wrong with a text, for a person. line and column count from 1; 0: not known. */
+struct conf_error {
+        unsigned line, column;
+        char text[256]; /* "AllowedIPs: '10.0.0.0/33': a prefix of an IPv4 address is 0 to 32 bits" */
+};
+
+/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, Name). Key names and section
+ * names without regard to case, '#' comments, lists by comma, repeated keys append. False: *error says why, and *out is not
+ * to be used. Refused are: unknown keys and sections, a peer without PublicKey or twice, no [Interface] or two, values out of range. */
+bool conf_parse(struct conf *out, struct pool *pool, const char *text, size_t len, struct conf_error *error);
+
+/* Appends text to a buffer; `used` goes on counting when it is full, so a first pass with size 0 measures. */
+struct writer {
+        char *text;
+        size_t size, used;
+};
+void writer_print(struct writer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The reverse of conf_parse(): a tunnel.conf. */
+void conf_format(const struct conf *conf, struct writer *out);
+
+/* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), endpoints, fwmark: the
+ * configured one, or if Table is automatic and a route is a default route: the listen port, or 51820 without one; then *conf's
+ * fwmark is set to the same. False: the pool is full. */
+bool conf_host_state(struct conf *conf, struct host_state *out, struct pool *pool);
+
+struct conf_peer *conf_peer_find(const struct conf *conf, const struct key *public_key);
+struct conf_peer *conf_peer_by_name(const struct conf *conf, const char *name);
+struct conf_peer *conf_peer_append(struct conf *conf, struct pool *pool);      /* NULL: the pool is full */
+struct conf_prefix *conf_allowed_ip_append(struct conf_peer *peer, struct pool *pool, const struct prefix *prefix);
+
+/* ---- address.c: text of addresses, used by all of aditd and adit -------------------------------------------------- */
+
+enum { ADDRESS_TEXT = 64, ENDPOINT_TEXT = 80 };
+
+/* "10.0.0.1/24", "fd00::1" (then the whole length). False: *why is a short reason that says what is allowed. */
+bool prefix_parse(struct prefix *out, const char *text, size_t len, const char **why);
+void prefix_mask(struct prefix *prefix); /* zeroes the host bits */
+bool prefix_equal(const struct prefix *a, const struct prefix *b);
+const char *prefix_format(const struct prefix *prefix, char out[ADDRESS_TEXT]);
+
+/* "192.0.2.1:51820", "[2001:db8::1]:51820", "host.example:51820", "[fe80::1%2]:51820". Splits into host (without brackets; from the pool) and port;
+ * *out is set if the host is a literal address. */
+bool endpoint_parse(const char **host, uint16_t *port, union socket_address *out, struct pool *pool, const char *text, size_t len,
+                    const char **why);
+const char *endpoint_format(const union socket_address *address, char out[ENDPOINT_TEXT]); /* "(none)" when unknown */
+
+/* ---- load.c: the one part of this room that reads files ------------------------------------------------------------ */
+
+enum { CONF_PATH_MAX = 512, CONF_TEXT_MAX = 64 << 20 };
+
+/* A path as it is if it has a '/' or ends in ".conf" and exists; else NAME is looked up as /etc/adit/NAME.conf, then
+ * /etc/wireguard/NAME.conf. `name` gets the interface's name: the file's without ".conf". */
+bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFNAMSIZ], struct conf_error *error);
+
+/* Reads, parses, and reads the key files it names (relative to its folder). A file that holds a key and that group or others
+ * can read, or that is not a regular file, is refused; the error has the chmod that mends it. Wipes its buffer. */
+bool conf_load(struct conf *out, struct pool *pool, const char *path, struct conf_error *error);
+
+/* "path:line:column: text", as a person sees it. */
+void conf_error_format(const struct conf_error *error, const char *path, char *out, size_t size);
+
+#endif

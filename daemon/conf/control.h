@@ -1,0 +1,46 @@
+/* The control protocol on /run/adit/NAME.sock: what adit asks of aditd. A SOCK_SEQPACKET connection; one request and
+ * one reply at a time, each a fixed-size struct, with descriptors beside it (SCM_RIGHTS). Byte order and layout are the
+ * machine's: both ends are of one installation, and `version` is checked.
+ *
+ * Request descriptors, in this order: `records`: a memfd of host state (records.h), read by the keeper;
+ * `text`: a memfd of UAPI_ADIT set lines, handed to the tunnel process unread. Both must be sealed against writing
+ * and shrinking (F_SEAL_WRITE | F_SEAL_SHRINK), or are refused.
+ * Changes need uid 0; CONTROL_SHOW without secrets may be read by whoever may connect (root:adit 0660). */
+#ifndef DAEMON_CONF_CONTROL_H
+#define DAEMON_CONF_CONTROL_H
+
+#include <stdint.h>
+
+#define CONTROL_DIRECTORY "/run/adit"
+#define UAPI_DIRECTORY    "/var/run/wireguard"
+
+enum {
+        CONTROL_MAGIC = 0x74696461, /* "adit" */
+        CONTROL_VERSION = 1,
+        CONTROL_TEXT = 480,
+        CONTROL_DATA_MAX = 64 << 20, /* bytes of one memfd */
+};
+
+enum control_op {
+        CONTROL_SHOW = 1, /* descriptors back: status (UAPI_ADIT get lines), records (host state as it should be) */
+        CONTROL_SHOW_SECRETS,  /* the same with keys, for `adit save`; uid 0 */
+        CONTROL_APPLY,    /* records and text: both are applied, or nothing is */
+        CONTROL_RELOAD,   /* the daemon rereads its own file (as SIGHUP does), and answers when it is done */
+        CONTROL_DOWN,     /* undo the host state, end the daemon; the answer comes before it ends */
+};
+
+struct control_request {
+        uint32_t magic, version, op;
+        uint32_t reserved;   /* 0 */
+        uint64_t generation; /* of CONTROL_APPLY: that of the CONTROL_SHOW it was made from; 0: do not check */
+};
+
+struct control_reply {
+        uint32_t magic, version;
+        int32_t error;        /* 0, or a positive errno; EAGAIN: the generation changed meanwhile, read again */
+        uint32_t line;        /* of the text, when the error is in it */
+        uint64_t generation;
+        char text[CONTROL_TEXT]; /* what is wrong and what to do; of SHOW: the config file's path, or "" */
+};
+
+#endif

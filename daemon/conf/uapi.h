@@ -1,0 +1,28 @@
+/* WireGuard's UAPI text ("key=value" lines), both directions. Pure.
+ * Dialect UAPI_STRICT is what `wg` speaks on /var/run/wireguard/NAME.sock; UAPI_ADIT is what adit and aditd speak with each
+ * other and adds the keys `name=` (peer), and in a get `session=`, `handshake_attempts=`, `drop_NAME=`. */
+#ifndef DAEMON_CONF_UAPI_H
+#define DAEMON_CONF_UAPI_H
+
+#include "daemon/conf/conf.h"
+
+enum uapi_dialect { UAPI_STRICT, UAPI_ADIT };
+
+/* The lines after "set=1", up to the empty line or the end. Whole or not at all: false, *error says which line and why.
+ * Any unknown or malformed line is an error. A peer named twice is two entries, applied in order. */
+bool uapi_parse_set(struct conf *out, struct pool *pool, enum uapi_dialect dialect, const char *text, size_t len,
+                    struct conf_error *error);
+
+/* A get answer in the ADIT dialect, as adit reads it; unknown keys are ignored. `errno=` lines are not part of it. */
+bool uapi_parse_get(struct conf *out, struct pool *pool, const char *text, size_t len, struct conf_error *error);
+
+/* Writes a conf as the lines of a set ("set=1" and the final empty line not among them): what its flags say is set. With
+ * CONF_REPLACE_PEERS the peers are replaced by these. Only literal endpoints are written: names are the keeper's. */
+void uapi_format_set(const struct conf *conf, struct writer *out);
+
+/* Writes the device's, then each peer's lines of a get answer; the caller goes through the peers. secrets = false leaves
+ * the private and preshared keys out, writing only public_key's for the device as `own_public_key=`(ADIT dialect). */
+void uapi_format_device(const struct conf *device, enum uapi_dialect dialect, bool secrets, struct writer *out);
+void uapi_format_peer(const struct conf_peer *peer, enum uapi_dialect dialect, bool secrets, struct writer *out);
+
+#endif

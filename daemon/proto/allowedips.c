@@ -1,0 +1,290 @@
+#include "daemon/proto/allowedips.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* An address or prefix as one number, most significant bit first; IPv4 takes the top 32 bits. Both families so share
+ * every line below. */
+struct bits {
+        uint64_t high, low;
+};
+
+/* Invariant: a node without a peer is a split, which has two children; so N prefixes need fewer than 2 N nodes. */
+struct allowedips_node {
+        struct allowedips_node *parent, *child[2]; /* child[0] chains the free list */
+        struct allowedips_node *previous, *next;   /* in the peer's list */
+        struct allowedips_list *list;
+        struct peer *peer; /* NULL: a split */
+        struct bits bits;  /* zero past length */
+        uint8_t length, family;
+};
+
+static uint64_t load64(const uint8_t *bytes)
+{
+        uint64_t v = 0;
+
+        for (int i = 0; i < 8; i++)
+                v = v << 8 | bytes[i];
+        return v;
+}
+
+static struct bits bits_of_v4(const uint8_t address[4])
+{
+        return (struct bits){ (uint64_t)address[0] << 56 | (uint64_t)address[1] << 48 | (uint64_t)address[2] << 40 |
+                                      (uint64_t)address[3] << 32,
+                              0 };
+}
+
+static struct bits bits_of_v6(const uint8_t address[16])
+{
+        return (struct bits){ load64(address), load64(address + 8) };
+}
+
+static struct bits bits_cut(struct bits in, unsigned length)
+{
+        if (length == 0) return (struct bits){ 0, 0 };
+        if (length <= 64) return (struct bits){ in.high & UINT64_MAX << (64 - length), 0 };
+        return (struct bits){ in.high, in.low & UINT64_MAX << (128 - length) };
+}
+
+static struct bits bits_of_prefix(const struct prefix *prefix)
+{
+        return bits_cut(prefix->family == AF_INET ? bits_of_v4(prefix->bytes) : bits_of_v6(prefix->bytes),
+                        prefix->length);
+}
+
+/* Bits that two have in common, from the first on. */
+static unsigned bits_common(struct bits a, struct bits b)
+{
+        if (a.high != b.high) return (unsigned)__builtin_clzll(a.high ^ b.high);
+        if (a.low != b.low) return 64 + (unsigned)__builtin_clzll(a.low ^ b.low);
+        return 128;
+}
+
+static unsigned bits_at(struct bits in, unsigned position)
+{
+        return position < 64 ? in.high >> (63 - position) & 1 : in.low >> (127 - position) & 1;
+}
+
+static bool holds(const struct allowedips_node *node, struct bits address)
+{
+        return bits_common(node->bits, address) >= node->length;
+}
+
+static struct allowedips_node *node_new(struct allowedips *table, const struct allowedips_node *from)
+{
+        struct allowedips_node *node = table->free;
+
+        if (node) {
+                table->free = node->child[0];
+        } else {
+                node = table->unused++;
+                table->unused_count--;
+        }
+        *node = *from;
+        return node;
+}
+
+static void node_free(struct allowedips *table, struct allowedips_node *node)
+{
+        memset(node, 0, sizeof *node);
+        node->child[0] = table->free;
+        table->free = node;
+}
+
+static struct allowedips_node **root_of(struct allowedips *table, uint8_t family)
+{
+        return family == AF_INET ? &table->root4 : &table->root6;
+}
+
+static void attach(struct allowedips_node *parent, struct allowedips_node *child)
+{
+        parent->child[bits_at(child->bits, parent->length)] = child;
+        child->parent = parent;
+}
+
+/* Puts `with` (NULL: nothing) where `node` hangs. */
+static void replace(struct allowedips *table, const struct allowedips_node *node, struct allowedips_node *with)
+{
+        struct allowedips_node *parent = node->parent;
+
+        if (parent) {
+                parent->child[bits_at(node->bits, parent->length)] = with;
+        } else {
+                *root_of(table, node->family) = with;
+        }
+        if (with) with->parent = parent;
+}
+
+static void list_append(struct allowedips_list *list, struct allowedips_node *node, struct peer *peer)
+{
+        node->peer = peer;
+        node->list = list;
+        node->previous = list->last;
+        node->next = NULL;
+        *(list->last ? &list->last->next : &list->first) = node;
+        list->last = node;
+}
+
+static void list_remove(struct allowedips_node *node)
+{
+        struct allowedips_list *list = node->list;
+
+        *(node->previous ? &node->previous->next : &list->first) = node->next;
+        *(node->next ? &node->next->previous : &list->last) = node->previous;
+        node->peer = NULL;
+        node->list = NULL;
+        node->previous = node->next = NULL;
+}
+
+/* The lowest node that holds all of `wanted` and is not longer; NULL: not even the root. */
+static struct allowedips_node *find(const struct allowedips *table, uint8_t family, struct bits wanted, unsigned length)
+{
+        struct allowedips_node *found = NULL;
+        struct allowedips_node *node = family == AF_INET ? table->root4 : table->root6;
+
+        while (node && node->length <= length && holds(node, wanted)) {
+                found = node;
+                if (node->length == length) break;
+                node = node->child[bits_at(wanted, node->length)];
+        }
+        return found;
+}
+
+/* Hangs `node`, which the trie does not have, below `parent` (NULL: at the root), above or beside what is there. */
+static void graft(struct allowedips *table, struct allowedips_node *parent, struct allowedips_node *node)
+{
+        struct allowedips_node **slot =
+                parent ? &parent->child[bits_at(node->bits, parent->length)] : root_of(table, node->family);
+        struct allowedips_node *there = *slot, *split;
+        unsigned common;
+
+        *slot = node;
+        node->parent = parent;
+        if (!there) return;
+
+        common = bits_common(there->bits, node->bits);
+        if (common >= node->length) {
+                attach(node, there);
+                return;
+        }
+        split = node_new(table, &(struct allowedips_node){ .parent = parent,
+                                                           .bits = bits_cut(node->bits, common),
+                                                           .length = (uint8_t)common,
+                                                           .family = node->family });
+        *slot = split;
+        attach(split, there);
+        attach(split, node);
+}
+
+/* Frees `node` and then its parent as long as they are neither a prefix nor a split. */
+static void collapse(struct allowedips *table, struct allowedips_node *node)
+{
+        while (node && !node->peer && !(node->child[0] && node->child[1])) {
+                struct allowedips_node *parent = node->parent;
+
+                replace(table, node, node->child[0] ? node->child[0] : node->child[1]);
+                node_free(table, node);
+                node = parent;
+        }
+}
+
+static void drop(struct allowedips *table, struct allowedips_node *node)
+{
+        list_remove(node);
+        table->prefixes--;
+        collapse(table, node);
+}
+
+size_t allowedips_memory(uint32_t max_prefixes)
+{
+        return 2 * (size_t)max_prefixes * sizeof(struct allowedips_node);
+}
+
+void allowedips_init(struct allowedips *table, void *memory, uint32_t max_prefixes)
+{
+        *table =
+                (struct allowedips){ .unused = memory, .unused_count = 2 * max_prefixes, .max_prefixes = max_prefixes };
+}
+
+bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, struct peer *peer,
+                       struct allowedips_list *list)
+{
+        struct bits bits = bits_of_prefix(prefix);
+        struct allowedips_node *node = find(table, prefix->family, bits, prefix->length);
+        bool exact = node && node->length == prefix->length;
+
+        if (exact && node->peer == peer) return true;
+        if (exact && node->peer) {
+                list_remove(node);
+                list_append(list, node, peer);
+                return true;
+        }
+
+        if (table->prefixes == table->max_prefixes) return false;
+        if (!exact) {
+                struct allowedips_node *parent = node;
+
+                node = node_new(table, &(struct allowedips_node){
+                                               .bits = bits, .length = prefix->length, .family = prefix->family });
+                graft(table, parent, node);
+        }
+        list_append(list, node, peer);
+        table->prefixes++;
+        return true;
+}
+
+bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, struct peer *peer)
+{
+        struct allowedips_node *node = find(table, prefix->family, bits_of_prefix(prefix), prefix->length);
+
+        if (!node || node->length != prefix->length || !node->peer || node->peer != peer) return false;
+        drop(table, node);
+        return true;
+}
+
+void allowedips_clear(struct allowedips *table, struct allowedips_list *list)
+{
+        while (list->first)
+                drop(table, list->first);
+}
+
+static struct peer *lookup(const struct allowedips_node *node, struct bits address, unsigned max_length)
+{
+        struct peer *best = NULL;
+
+        while (node && holds(node, address)) {
+                if (node->peer) best = node->peer;
+                if (node->length == max_length) break;
+                node = node->child[bits_at(address, node->length)];
+        }
+        return best;
+}
+
+struct peer *allowedips_lookup4(const struct allowedips *table, const uint8_t address[4])
+{
+        return lookup(table->root4, bits_of_v4(address), 32);
+}
+
+struct peer *allowedips_lookup6(const struct allowedips *table, const uint8_t address[16])
+{
+        return lookup(table->root6, bits_of_v6(address), 128);
+}
+
+static void store64(uint8_t *bytes, uint64_t v)
+{
+        for (int i = 0; i < 8; i++)
+                bytes[i] = (uint8_t)(v >> (56 - 8 * i));
+}
+
+const struct allowedips_node *allowedips_next(const struct allowedips_list *list, const struct allowedips_node *cursor,
+                                              struct prefix *out)
+{
+        const struct allowedips_node *node = cursor ? cursor->next : list->first;
+
+        if (!node) return NULL;
+        *out = (struct prefix){ .family = node->family, .length = node->length };
+        store64(out->bytes, node->bits.high);
+        store64(out->bytes + 8, node->bits.low);
+        return node;
+}

@@ -4,8 +4,8 @@
 #include <sodium.h>
 #include <string.h>
 
-/* libb2's calls fail only for lengths out of range, which the callers here never pass: a failure is a programming error,
- * and a hash that was not computed must not be used. */
+/* libb2's calls fail only for lengths out of range, which the callers here never pass: a failure is a programming
+ * error, and a hash that was not computed must not be used. */
 static void must(int result)
 {
         if (result != 0) __builtin_trap();

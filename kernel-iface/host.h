@@ -1,0 +1,29 @@
+/* The host-state transaction: what the host should look like is a function of the config (struct host_state); applying it reads
+ * what is, computes the difference, writes the intent to the journal, applies, and undoes all on a failure. The same
+ * code serves up, reload and down. Only what is ours (RTPROT_ADIT, addresses of our link) is ever removed.
+ * Used by the keeper only. */
+#ifndef KERNEL_IFACE_HOST_H
+#define KERNEL_IFACE_HOST_H
+
+#include "kernel-iface/netlink.h"
+
+struct host;
+
+/* Why an application failed, for a person: "route 10.1.0.0/24 dev wg0: File exists: ..., do ..." */
+struct host_error {
+        int error; /* positive errno */
+        char text[256];
+};
+
+/* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link). */
+struct host *host_open(const char *link, const char *journal, struct host_error *error);
+void host_close(struct host *host); /* changes nothing */
+
+/* Makes the host look like `want`; all or nothing. The link is set up when managed. */
+bool host_apply(struct host *host, const struct host_state *want, struct host_error *error);
+/* Removes all that is ours, and the journal. Best effort: goes on after an error, and reports the first. */
+bool host_undo(struct host *host, struct host_error *error);
+/* The link's index and MTU now, and whether it is up; -ENODEV once it is elsewhere. */
+int host_link(struct host *host, struct link_info *out);
+
+#endif

@@ -1,0 +1,45 @@
+/* The kernel's view of links, addresses, routes and rules, over libnl. Used by the keeper only. Every call answers
+ * 0 or -errno; what it changes is read back by host.c. Everything that Adit makes is marked RTPROT_ADIT. */
+#ifndef KERNEL_IFACE_NETLINK_H
+#define KERNEL_IFACE_NETLINK_H
+
+#include "kernel-iface/types.h"
+
+enum { RTPROT_ADIT = 109 }; /* of routes and rules: no registered protocol has this number */
+
+struct netlink;
+
+struct link_info {
+        int ifindex;
+        uint32_t mtu;
+        bool up;
+};
+
+struct netlink *netlink_open(int *error);
+void netlink_close(struct netlink *netlink);
+
+int netlink_link(struct netlink *netlink, const char *name, struct link_info *out); /* -ENODEV: not in this namespace */
+int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up);  /* mtu 0: leave it */
+
+/* Lists end with -ENOBUFS if `max` is too small; *count is then what there is. */
+int netlink_addresses(struct netlink *netlink, int ifindex, struct prefix *out, size_t max, size_t *count);
+int netlink_change_address(struct netlink *netlink, int ifindex, const struct prefix *address, bool add);
+
+/* Routes of ours (RTPROT_ADIT) on the link in `table`. */
+int netlink_routes(struct netlink *netlink, int ifindex, uint32_t table, struct prefix *out, size_t max, size_t *count);
+int netlink_change_route(struct netlink *netlink, int ifindex, uint32_t table, const struct prefix *route, bool add);
+
+/* The two rules of a link whose default route is in its own table (as wg-quick has them): "not fwmark MARK lookup TABLE", and before it
+ * "lookup main suppress_prefixlength 0". Per family. Marked RTPROT_ADIT. */
+int netlink_change_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, bool add);
+int netlink_has_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, bool *has);
+
+/* MTU of the route to `address`, with `mark`, not through `ifindex`; -ENETUNREACH: there is none. */
+int netlink_route_mtu(struct netlink *netlink, const union socket_address *address, uint32_t mark, int ifindex, uint32_t *mtu);
+
+/* Watches links: a descriptor for epoll; netlink_watch_read() calls back for each change of `name`'s link and returns
+ * 0, or -ENODEV when the link left this namespace (deleted or moved: the TUN tells which). */
+int netlink_watch_open(void);
+int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed);
+
+#endif

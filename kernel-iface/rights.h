@@ -1,0 +1,32 @@
+/* What the two processes may do (DESIGN, Privilege). Each call is made once, and cannot be taken back. Under
+ * ADIT_SANITIZE the seccomp filters are not installed (the sanitizers' runtimes need more); all else is. */
+#ifndef KERNEL_IFACE_RIGHTS_H
+#define KERNEL_IFACE_RIGHTS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The failing step's name for the error message, and -errno. */
+struct rights_error {
+        const char *step;
+        int error;
+};
+
+/* The uid and gid of the tunnel process: user "adit" if there is one, else a number of its own out of 61184..65519
+ * by the link's name, which no account has. Call it before tunnel_confine(): it reads the user database. */
+void tunnel_identity(const char *link, uid_t *uid, gid_t *gid);
+
+/* Keeper: uid 0, exactly CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, bounding set too, NoNewPrivs, a seccomp filter that denies what
+ * it never does (ptrace, module and kexec calls, mount, bpf, setuid family, perf, keyctl, ...). It forks the loader and the resolver: they inherit it. */
+int keeper_confine(struct rights_error *error);
+
+/* Tunnel: closes every descriptor not in keep[], empty root (chroot into an empty directory in a private mount namespace, or an unlinked
+ * one), own uid and gid, no groups, no capability in any set, NoNewPrivs, undumpable, PDEATHSIG SIGKILL, an allow-list seccomp filter (no ioctl, open, socket, execve, clone):
+ * a violation kills the process. */
+int tunnel_confine(uid_t uid, gid_t gid, struct rights_error *error);
+
+/* The arena for keys: `size` bytes of address space, mlock2(MLOCK_ONFAULT), MADV_DONTDUMP, MADV_WIPEONFORK. NULL: errno. When only the lock
+ * is refused it is made all the same and *locked is false: say so in the log. Call it in the tunnel process before tunnel_confine(). */
+void *key_arena_open(size_t size, _Bool *locked);
+
+#endif

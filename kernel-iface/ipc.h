@@ -16,7 +16,7 @@ enum ipc_type {
         IPC_STATUS,      /* fd: a memfd to write UAPI_ADIT get lines to; value: 1 with secrets; answer IPC_RESULT */
         IPC_LINK,        /* link: the interface's state and MTU as netlink tells */
         IPC_ENDPOINT,    /* endpoint: a resolved address of a peer */
-        IPC_REPLY,       /* answer to BIND (fds: v4 then v6, only those that exist; value: port), MARK, OFFLOADS */
+        IPC_REPLY,       /* result: of BIND (value: port; line: bit 0 a v4, bit 1 a v6 descriptor came), MARK, OFFLOADS */
         IPC_STOP,        /* end cleanly */
         /* tunnel -> keeper */
         IPC_READY,       /* confined and serving */
@@ -44,11 +44,13 @@ struct ipc_message {
         };
 };
 
-int ipc_pair(int fds[2]); /* 0 or -errno */
+int ipc_pair(int fds[2]); /* 0 or -errno; both non-blocking and close-on-exec */
 
-/* 0 or -errno (EAGAIN when `fd` is non-blocking and full). */
+/* 0 or -errno: -EAGAIN when full; -EPIPE when the other end is gone; -EINVAL for a type or descriptor count that
+ * ipc_receive() would refuse. */
 int ipc_send(int fd, const struct ipc_message *message, const int *fds, unsigned fd_count);
-/* 1: a message; 0: the other end is gone; -errno: -EAGAIN, or -EPROTO for a wrong length or type. Unused descriptors in fds are -1. */
+/* 1: a message; 0: the other end is gone; -errno: -EAGAIN, or -EPROTO for a wrong length, type
+ * or descriptor count. Texts are NUL-terminated. Unused descriptors in fds are -1; the others are close-on-exec and the caller's. */
 int ipc_receive(int fd, struct ipc_message *message, int fds[IPC_FDS_MAX]);
 
 #endif

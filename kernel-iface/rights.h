@@ -20,10 +20,10 @@ void tunnel_identity(const char *link, uid_t *uid, gid_t *gid);
  * it never does (ptrace, module and kexec calls, mount, bpf, setuid family, perf, keyctl, ...). It forks the loader and the resolver: they inherit it. */
 int keeper_confine(struct rights_error *error);
 
-/* Tunnel: closes every descriptor not in keep[], empty root (chroot into an empty directory in a private mount namespace, or an unlinked
+/* Tunnel: closes every descriptor but 0, 1, 2 and keep[] (at most 64; -1 is skipped), empty root (chroot into an empty directory in a private mount namespace, or an unlinked
  * one), own uid and gid, no groups, no capability in any set, NoNewPrivs, undumpable, PDEATHSIG SIGKILL, an allow-list seccomp filter (no ioctl, open, socket, execve, clone):
  * a violation kills the process. */
-int tunnel_confine(uid_t uid, gid_t gid, struct rights_error *error);
+int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error);
 
 /* The arena for keys: `size` bytes of address space, mlock2(MLOCK_ONFAULT), MADV_DONTDUMP, MADV_WIPEONFORK. NULL: errno. When only the lock
  * is refused it is made all the same and *locked is false: say so in the log. Call it in the tunnel process before tunnel_confine(). */

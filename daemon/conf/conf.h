@@ -1,6 +1,6 @@
-/* One plain struct for a link's configuration and status. tunnel.conf and UAPI text are read into it and written from it:
- * conf_parse() and conf_format() (tunnel.conf), uapi_*() (uapi.h), record_*() (records.h).
- * Pure, but for load.c. All memory is from the caller's pool: a struct conf lives as long as its pool. */
+/* One plain struct for a link's configuration and status. tunnel.conf and UAPI text are read into it and written from
+ * it: conf_parse() and conf_format() (tunnel.conf), uapi_*() (uapi.h), record_*() (records.h). Pure, but for load.c.
+ * All memory is from the caller's pool: a struct conf lives as long as its pool. */
 #ifndef DAEMON_CONF_CONF_H
 #define DAEMON_CONF_CONF_H
 
@@ -39,8 +39,8 @@ struct conf_peer {
         const char *name;               /* NULL: none */
         const char *endpoint_host;      /* NULL: none configured; a name or a literal address */
         uint16_t endpoint_port;
-        union socket_address endpoint;  /* resolved, or literal; AF_UNSPEC: unknown yet */
-        uint16_t keepalive;             /* seconds; 0: off */
+        union socket_address endpoint; /* resolved, or literal; AF_UNSPEC: unknown yet */
+        uint16_t keepalive;            /* seconds; 0: off */
         struct conf_prefix *allowed_ips, **allowed_ips_end;
 
         /* status, in a UAPI get */
@@ -78,7 +78,9 @@ struct conf {
         int64_t table;                 /* TABLE_AUTO, TABLE_OFF or a number */
         struct conf_line *dns, *pre_up, *post_up, *pre_down, *post_down;
 
-        struct conf_drop *drops; /* status */
+        /* status, in a UAPI get */
+        struct key public_key; /* the private key's; zero without one */
+        struct conf_drop *drops;
 };
 
 /* What is wrong with a text, for a person. line and column count from 1; 0: not known. */
@@ -87,12 +89,22 @@ struct conf_error {
         char text[256]; /* "AllowedIPs: '10.0.0.0/33': a prefix of an IPv4 address is 0 to 32 bits" */
 };
 
+/* Room for what any text of `len` bytes becomes, its host state included. */
+static inline size_t conf_pool_size(size_t len)
+{
+        return 4096 + 32 * len;
+}
+
 /* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, Name). Key names and section
- * names without regard to case, '#' comments, lists by comma, repeated keys append. False: *error says why, and *out is not
- * to be used. Refused are: unknown keys and sections, a peer without PublicKey or twice, no [Interface] or two, values out of range. */
+ * names without regard to case, '#' comments, lists by comma, a repeated list appends (DNS: a line for each element).
+ * False: *error says why, and *out is not to be used. Refused are: unknown keys and sections, a peer without PublicKey
+ * or twice, a Name twice, no [Interface] or two, values out of range. A key given again replaces what it said before.
+ * *out has CONF_REPLACE_PEERS, and each peer PEER_REPLACE_ALLOWED_IPS, as a whole configuration does. Errors quote no
+ * keys. */
 bool conf_parse(struct conf *out, struct pool *pool, const char *text, size_t len, struct conf_error *error);
 
-/* Appends text to a buffer; `used` goes on counting when it is full, so a first pass with size 0 measures. */
+/* Appends text to a buffer; `used` goes on counting when it is full, so a first pass with size 0 measures. The text
+ * ends in a NUL, which `size` has room for and `used` does not count. */
 struct writer {
         char *text;
         size_t size, used;
@@ -102,19 +114,24 @@ void writer_print(struct writer *out, const char *format, ...) __attribute__((fo
 /* The reverse of conf_parse(): a tunnel.conf. */
 void conf_format(const struct conf *conf, struct writer *out);
 
-/* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), endpoints, fwmark: the
- * configured one, or if Table is automatic and a route is a default route: the listen port, or 51820 without one; then *conf's
- * fwmark is set to the same. False: the pool is full. */
+/* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), endpoints, fwmark:
+ * the configured one, or if Table is automatic and a route is a default route: the listen port, or 51820 without one;
+ * then *conf's fwmark is set to the same, 0 if there is none. With Table=off the routes are listed, too: who applies
+ * them looks at `table`. False: the pool is full. */
 bool conf_host_state(struct conf *conf, struct host_state *out, struct pool *pool);
 
 struct conf_peer *conf_peer_find(const struct conf *conf, const struct key *public_key);
 struct conf_peer *conf_peer_by_name(const struct conf *conf, const char *name);
-struct conf_peer *conf_peer_append(struct conf *conf, struct pool *pool);      /* NULL: the pool is full */
+struct conf_peer *conf_peer_append(struct conf *conf, struct pool *pool); /* NULL: the pool is full */
 struct conf_prefix *conf_allowed_ip_append(struct conf_peer *peer, struct pool *pool, const struct prefix *prefix);
 
-/* ---- address.c: text of addresses, used by all of aditd and adit -------------------------------------------------- */
+/* ---- address.c: text of addresses, used by all of aditd and adit --------------------------------------------------
+ */
 
 enum { ADDRESS_TEXT = 64, ENDPOINT_TEXT = 80 };
+
+/* What wg-quick allows: 1 to 15 letters, digits or _=+.-, but not "." and "..". */
+bool interface_name_valid(const char *name, size_t len);
 
 /* "10.0.0.1/24", "fd00::1" (then the whole length). False: *why is a short reason that says what is allowed. */
 bool prefix_parse(struct prefix *out, const char *text, size_t len, const char **why);
@@ -122,13 +139,15 @@ void prefix_mask(struct prefix *prefix); /* zeroes the host bits */
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 const char *prefix_format(const struct prefix *prefix, char out[ADDRESS_TEXT]);
 
-/* "192.0.2.1:51820", "[2001:db8::1]:51820", "host.example:51820", "[fe80::1%2]:51820". Splits into host (without brackets; from the pool) and port;
- * *out is set if the host is a literal address. */
-bool endpoint_parse(const char **host, uint16_t *port, union socket_address *out, struct pool *pool, const char *text, size_t len,
-                    const char **why);
+/* "192.0.2.1:51820", "[2001:db8::1]:51820", "host.example:51820", "[fe80::1%2]:51820". Splits into host (without
+ * brackets; from the pool) and port; *out is set if the host is a literal address, and AF_UNSPEC for a name or a scope
+ * that is an interface's name, which getaddrinfo() understands. An IPv4-mapped address becomes IPv4. */
+bool endpoint_parse(const char **host, uint16_t *port, union socket_address *out, struct pool *pool, const char *text,
+                    size_t len, const char **why);
 const char *endpoint_format(const union socket_address *address, char out[ENDPOINT_TEXT]); /* "(none)" when unknown */
 
-/* ---- load.c: the one part of this room that reads files ------------------------------------------------------------ */
+/* ---- load.c: the one part of this room that reads files ------------------------------------------------------------
+ */
 
 enum { CONF_PATH_MAX = 512, CONF_TEXT_MAX = 64 << 20 };
 
@@ -136,8 +155,9 @@ enum { CONF_PATH_MAX = 512, CONF_TEXT_MAX = 64 << 20 };
  * /etc/wireguard/NAME.conf. `name` gets the interface's name: the file's without ".conf". */
 bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFNAMSIZ], struct conf_error *error);
 
-/* Reads, parses, and reads the key files it names (relative to its folder). A file that holds a key and that group or others
- * can read, or that is not a regular file, is refused; the error has the chmod that mends it. Wipes its buffer. */
+/* Reads, parses, and reads the key files it names (relative to its folder). A file that holds a key and that group or
+ * others can read, or that is not a regular file, is refused; the error has the chmod that mends it. Wipes its buffer.
+ * Afterwards private_key_file and preshared_key_file are NULL: conf_parse() keeps them. Call sodium_init() before. */
 bool conf_load(struct conf *out, struct pool *pool, const char *path, struct conf_error *error);
 
 /* "path:line:column: text", as a person sees it. */

@@ -22,11 +22,11 @@ enum {
 };
 
 enum control_op {
-        CONTROL_SHOW = 1, /* descriptors back: status (UAPI_ADIT get lines), records (host state as it should be) */
-        CONTROL_SHOW_SECRETS,  /* the same with keys, for `adit save`; uid 0 */
-        CONTROL_APPLY,    /* records and text: both are applied, or nothing is */
-        CONTROL_RELOAD,   /* the daemon rereads its own file (as SIGHUP does), and answers when it is done */
-        CONTROL_DOWN,     /* undo the host state, end the daemon; the answer comes before it ends */
+        CONTROL_SHOW = 1,     /* descriptors back: status (UAPI_ADIT get lines), records (host state as it should be) */
+        CONTROL_SHOW_SECRETS, /* the same with keys, for `adit save`; uid 0 */
+        CONTROL_APPLY,        /* records and text: both are applied, or nothing is */
+        CONTROL_RELOAD,       /* the daemon rereads its own file (as SIGHUP does), and answers when it is done */
+        CONTROL_DOWN,         /* undo the host state, end the daemon; the answer comes before it ends */
 };
 
 struct control_request {
@@ -37,8 +37,8 @@ struct control_request {
 
 struct control_reply {
         uint32_t magic, version;
-        int32_t error;        /* 0, or a positive errno; EAGAIN: the generation changed meanwhile, read again */
-        uint32_t line;        /* of the text, when the error is in it */
+        int32_t error; /* 0, or a positive errno; EAGAIN: the generation changed meanwhile, read again */
+        uint32_t line; /* of the text, when the error is in it */
         uint64_t generation;
         char text[CONTROL_TEXT]; /* what is wrong and what to do; of SHOW: the config file's path, or "" */
 };

@@ -1,5 +1,6 @@
-/* struct host_state as bytes: records of a fixed-size header {type, length} and a payload whose length must be exactly that
- * of its type. It crosses a trust boundary (adit or the loader to the keeper), so reading checks everything. Pure. */
+/* struct host_state as bytes: records of a fixed-size header {type, length} and a payload whose length must be exactly
+ * that of its type. It crosses a trust boundary (adit or the loader to the keeper), so reading checks everything. Pure.
+ */
 #ifndef DAEMON_CONF_RECORDS_H
 #define DAEMON_CONF_RECORDS_H
 

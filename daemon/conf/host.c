@@ -1,0 +1,111 @@
+#include "daemon/conf/conf.h"
+#include "daemon/conf/set.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DEFAULT_FWMARK = 51820 }; /* as wg-quick has it */
+
+static_assert(sizeof(struct prefix) == 18, "a prefix is compared by its bytes: no padding");
+
+struct list {
+        struct prefix *items;
+        size_t count;
+        struct set seen;
+};
+
+static bool list_init(struct list *list, struct pool *pool, size_t capacity)
+{
+        list->count = 0;
+        list->items = pool_alloc(pool, capacity * sizeof *list->items);
+        return list->items && set_init(&list->seen, pool, capacity, sizeof *list->items);
+}
+
+static void list_add(struct list *list, const struct prefix *prefix)
+{
+        struct prefix *item = &list->items[list->count];
+
+        *item = (struct prefix){ .family = prefix->family, .length = prefix->length };
+        memcpy(item->bytes, prefix->bytes, prefix->family == AF_INET ? 4 : 16);
+        if (!set_add(&list->seen, item)) list->count++;
+}
+
+static bool collect_addresses(const struct conf *conf, struct host_state *out, struct pool *pool)
+{
+        struct list list;
+        size_t count = 0;
+
+        for (const struct conf_prefix *at = conf->addresses; at; at = at->next)
+                count++;
+        if (!list_init(&list, pool, count)) return false;
+        for (const struct conf_prefix *at = conf->addresses; at; at = at->next)
+                list_add(&list, &at->prefix);
+        out->addresses = list.items;
+        out->address_count = list.count;
+        return true;
+}
+
+static bool collect_routes(const struct conf *conf, struct host_state *out, struct pool *pool)
+{
+        struct list list;
+        size_t count = 0;
+
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
+                for (const struct conf_prefix *at = peer->allowed_ips; at; at = at->next)
+                        count++;
+        if (!list_init(&list, pool, count)) return false;
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
+                for (const struct conf_prefix *at = peer->allowed_ips; at; at = at->next) {
+                        struct prefix prefix = at->prefix;
+
+                        prefix_mask(&prefix);
+                        if (!at->remove && !(peer->flags & PEER_REMOVE)) list_add(&list, &prefix);
+                }
+        }
+        out->routes = list.items;
+        out->route_count = list.count;
+        return true;
+}
+
+static bool collect_endpoints(const struct conf *conf, struct host_state *out, struct pool *pool)
+{
+        size_t count = 0;
+
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
+                if (peer->endpoint_host && !(peer->flags & PEER_REMOVE)) count++;
+        if (!(out->endpoints = pool_alloc(pool, count * sizeof *out->endpoints))) return false;
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
+                struct host_endpoint *endpoint = &out->endpoints[out->endpoint_count];
+
+                if (!peer->endpoint_host || (peer->flags & PEER_REMOVE)) continue;
+                memcpy(endpoint->public_key, peer->public_key.bytes, sizeof endpoint->public_key);
+                snprintf(endpoint->host, sizeof endpoint->host, "%s", peer->endpoint_host);
+                endpoint->port = peer->endpoint_port;
+                out->endpoint_count++;
+        }
+        return true;
+}
+
+static bool has_default_route(const struct host_state *host)
+{
+        for (size_t i = 0; i < host->route_count; i++)
+                if (host->routes[i].length == 0) return true;
+        return false;
+}
+
+bool conf_host_state(struct conf *conf, struct host_state *out, struct pool *pool)
+{
+        struct host_state host = { .managed = true, .mtu = conf->mtu, .table = conf->table, .fwmark = conf->fwmark };
+
+        if (!collect_addresses(conf, &host, pool) || !collect_routes(conf, &host, pool) ||
+            !collect_endpoints(conf, &host, pool))
+                return false;
+        if (!host.fwmark && host.table == TABLE_AUTO && has_default_route(&host))
+                host.fwmark = conf->listen_port ? conf->listen_port : DEFAULT_FWMARK;
+
+        conf->fwmark = host.fwmark; /* a mark that is no longer in the file goes */
+        conf->flags |= CONF_HAS_FWMARK;
+        *out = host;
+        return true;
+}

@@ -1,0 +1,201 @@
+#include "daemon/conf/parse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool fail(struct conf_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool fail(struct conf_error *error, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(error->text, sizeof error->text, format, args);
+        va_end(args);
+        return false;
+}
+
+/* ---- finding -------------------------------------------------------------------------------------------------------
+ */
+
+static const char *const folders[] = { "/etc/adit", "/etc/wireguard" };
+
+static bool ends_in_conf(const char *path, size_t len)
+{
+        return len > 5 && strcmp(path + len - 5, ".conf") == 0;
+}
+
+static bool name_from_path(const char *path, char name[IFNAMSIZ], struct conf_error *error)
+{
+        const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+        size_t len = strlen(base);
+
+        if (ends_in_conf(base, len)) len -= 5;
+        if (!interface_name_valid(base, len))
+                return fail(error, "the file's name, less .conf, is the interface's: "
+                                   "1 to 15 letters, digits or any of _=+.-");
+        memcpy(name, base, len);
+        name[len] = 0;
+        return true;
+}
+
+static bool find_in_folders(const char *name, char path[CONF_PATH_MAX], struct conf_error *error)
+{
+        for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+                snprintf(path, CONF_PATH_MAX, "%s/%s.conf", folders[i], name);
+                if (access(path, F_OK) == 0) return true;
+                if (errno != ENOENT && errno != ENOTDIR)
+                        return fail(error, "cannot look into %s: %s%s", folders[i], strerror(errno),
+                                    errno == EACCES ? "; root can" : "");
+        }
+        return fail(error, "there is neither %s/%s.conf nor %s/%s.conf; make one, or name a file by its path",
+                    folders[0], name, folders[1], name);
+}
+
+bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFNAMSIZ], struct conf_error *error)
+{
+        size_t len = strlen(name_or_path);
+
+        *error = (struct conf_error){ 0 };
+        if (strchr(name_or_path, '/') || (ends_in_conf(name_or_path, len) && access(name_or_path, F_OK) == 0)) {
+                if (len >= CONF_PATH_MAX)
+                        return fail(error, "the path is too long: %d characters are allowed", CONF_PATH_MAX - 1);
+                memcpy(path, name_or_path, len + 1);
+                return name_from_path(path, name, error);
+        }
+        if (!interface_name_valid(name_or_path, len))
+                return fail(error, "an interface's name is 1 to 15 letters, digits or any of _=+.-");
+        memcpy(name, name_or_path, len + 1);
+        return find_in_folders(name, path, error);
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------------
+ */
+
+struct file {
+        char *text;
+        size_t len, size;
+        bool exposed; /* group or others can read or change it */
+};
+
+static void file_fini(struct file *file)
+{
+        if (file->text) sodium_memzero(file->text, file->size);
+        free(file->text);
+        *file = (struct file){ 0 };
+}
+
+static bool read_all(int fd, struct file *file, size_t max, struct conf_error *error)
+{
+        struct stat st;
+        ssize_t n;
+
+        if (fstat(fd, &st) < 0) return fail(error, "cannot read it: %s", strerror(errno));
+        if (!S_ISREG(st.st_mode)) return fail(error, "it is not a regular file");
+        if (st.st_size < 0 || (uint64_t)st.st_size > max) return fail(error, "it is too large: at most %zu bytes", max);
+        file->exposed = st.st_mode & (S_IRWXG | S_IRWXO);
+        file->size = (size_t)st.st_size + 1;
+        if (!(file->text = malloc(file->size))) return fail(error, "cannot read it: %s", strerror(ENOMEM));
+
+        while ((n = read(fd, file->text + file->len, file->size - file->len)) != 0) {
+                if (n < 0 && errno == EINTR) continue;
+                if (n < 0) return fail(error, "cannot read it: %s", strerror(errno));
+                file->len += (size_t)n;
+                if (file->len == file->size) return fail(error, "it grew while it was read; try again");
+        }
+        return true;
+}
+
+/* O_NONBLOCK: a FIFO is refused, not waited for. */
+static bool file_read(struct file *file, const char *path, size_t max, struct conf_error *error)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        bool ok;
+
+        *file = (struct file){ 0 };
+        if (fd < 0) return fail(error, "cannot open it: %s", strerror(errno));
+        ok = read_all(fd, file, max, error);
+        close(fd);
+        if (!ok) file_fini(file);
+        return ok;
+}
+
+/* The path is quoted unless the error, which is of limited length, would lose the command's end. */
+static bool fail_exposed(struct conf_error *error, const char *what, const char *path)
+{
+        bool fits = strlen(path) < sizeof error->text - 160;
+
+        return fail(error, "%s; mend it with: chmod 600 %s", what, fits ? path : "and its path");
+}
+
+static bool path_beside(char out[CONF_PATH_MAX], const char *path, const char *other)
+{
+        const char *slash = strrchr(path, '/');
+        int folder = slash && other[0] != '/' ? (int)(slash + 1 - path) : 0;
+
+        return snprintf(out, CONF_PATH_MAX, "%.*s%s", folder, path, other) < CONF_PATH_MAX;
+}
+
+static bool load_key(const struct key_file *want, const char *conf_path, struct conf_error *error)
+{
+        enum { KEY_FILE_MAX = 4096 };
+        char path[CONF_PATH_MAX], quoted[QUOTE_TEXT], exposed[128];
+        struct conf_error inner = { 0 };
+        struct span text;
+        struct file file;
+        bool ok = false;
+
+        *error = (struct conf_error){ .line = want->line, .column = want->column };
+        quote((struct span){ *want->path, strlen(*want->path) }, quoted);
+        if (!path_beside(path, conf_path, *want->path)) return fail(error, "%s: the path is too long", want->name);
+        if (!file_read(&file, path, KEY_FILE_MAX, &inner))
+                return fail(error, "%s: '%s': %s", want->name, quoted, inner.text);
+
+        snprintf(exposed, sizeof exposed, "%s: group or others can read this file with a key", want->name);
+        text = span_trim((struct span){ file.text, file.len });
+        if (file.exposed) fail_exposed(error, exposed, path);
+        else if (!key_from_base64(want->into, text.text, text.len))
+                fail(error, "%s: '%s': one key is to be in this file, 44 characters of base64", want->name, quoted);
+        else
+                ok = true;
+        file_fini(&file);
+        if (!ok) return false;
+        *want->flags |= want->flag;
+        *want->path = NULL;
+        return true;
+}
+
+static bool holds_key(const struct conf *conf)
+{
+        if (conf->flags & CONF_HAS_PRIVATE_KEY) return true;
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
+                if (peer->flags & PEER_HAS_PRESHARED_KEY) return true;
+        return false;
+}
+
+bool conf_load(struct conf *out, struct pool *pool, const char *path, struct conf_error *error)
+{
+        struct key_file *files = NULL;
+        struct file file;
+        bool ok, exposed;
+
+        *error = (struct conf_error){ 0 };
+        if (!file_read(&file, path, CONF_TEXT_MAX, error)) return false;
+        ok = conf_parse_files(out, pool, file.text, file.len, &files, error);
+        exposed = file.exposed;
+        file_fini(&file);
+        if (!ok) return false;
+        if (exposed && holds_key(out))
+                return fail_exposed(error, "group or others can read this file and it holds a key", path);
+        for (struct key_file *want = files; want; want = want->next)
+                if (!load_key(want, path, error)) return false;
+        *error = (struct conf_error){ 0 };
+        return true;
+}

@@ -1,0 +1,207 @@
+#include "daemon/conf/records.h"
+#include "daemon/conf/text.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* One link record comes first and says how many of each kind follow, in the order of the enum. Byte order and layout
+ * are the machine's. Every byte has one meaning, so what is read and written again is the same bytes. */
+enum record_type { RECORD_LINK = 1, RECORD_ADDRESS, RECORD_ROUTE, RECORD_ENDPOINT };
+
+struct record_header {
+        uint32_t type, length; /* of the payload */
+};
+
+struct record_link {
+        int64_t table;
+        uint32_t managed, mtu, fwmark;
+        uint32_t addresses, routes, endpoints;
+};
+
+struct record_prefix {
+        uint8_t family, length, bytes[16]; /* of an IPv4 address, the last 12 are zero */
+};
+
+struct record_endpoint {
+        uint8_t public_key[PUBLIC_KEY_LEN];
+        uint16_t port;
+        char host[HOST_NAME_MAX_LEN + 1]; /* zeroes after its end */
+};
+
+static_assert(sizeof(struct record_link) == 32 && sizeof(struct record_prefix) == 18, "no padding");
+static_assert(sizeof(struct record_endpoint) == 288, "no padding");
+static_assert(AF_INET < 256 && AF_INET6 < 256, "a family is a byte");
+
+size_t records_size(const struct host_state *host)
+{
+        return 8 * (1 + host->address_count + host->route_count + host->endpoint_count) + sizeof(struct record_link) +
+               sizeof(struct record_prefix) * (host->address_count + host->route_count) +
+               sizeof(struct record_endpoint) * host->endpoint_count;
+}
+
+static void put(uint8_t **out, uint32_t type, const void *payload, uint32_t length)
+{
+        struct record_header header = { type, length };
+
+        static_assert(sizeof header == 8, "no padding");
+        memcpy(*out, &header, sizeof header);
+        memcpy(*out + sizeof header, payload, length);
+        *out += sizeof header + length;
+}
+
+static void put_prefix(uint8_t **out, uint32_t type, const struct prefix *prefix)
+{
+        struct record_prefix record = { .family = prefix->family, .length = prefix->length };
+
+        memcpy(record.bytes, prefix->bytes, prefix->family == AF_INET ? 4 : 16);
+        put(out, type, &record, sizeof record);
+}
+
+static void put_endpoint(uint8_t **out, const struct host_endpoint *endpoint)
+{
+        struct record_endpoint record = { .port = endpoint->port };
+
+        memcpy(record.public_key, endpoint->public_key, sizeof record.public_key);
+        memcpy(record.host, endpoint->host, strnlen(endpoint->host, HOST_NAME_MAX_LEN));
+        put(out, RECORD_ENDPOINT, &record, sizeof record);
+}
+
+void records_write(const struct host_state *host, uint8_t *out)
+{
+        struct record_link link = {
+                .table = host->table,
+                .managed = host->managed,
+                .mtu = host->mtu,
+                .fwmark = host->fwmark,
+                .addresses = (uint32_t)host->address_count,
+                .routes = (uint32_t)host->route_count,
+                .endpoints = (uint32_t)host->endpoint_count,
+        };
+
+        put(&out, RECORD_LINK, &link, sizeof link);
+        for (size_t i = 0; i < host->address_count; i++)
+                put_prefix(&out, RECORD_ADDRESS, &host->addresses[i]);
+        for (size_t i = 0; i < host->route_count; i++)
+                put_prefix(&out, RECORD_ROUTE, &host->routes[i]);
+        for (size_t i = 0; i < host->endpoint_count; i++)
+                put_endpoint(&out, &host->endpoints[i]);
+}
+
+struct reader {
+        const uint8_t *bytes;
+        size_t left;
+        const char **why;
+};
+
+static bool fail(struct reader *in, const char *why)
+{
+        *in->why = why;
+        return false;
+}
+
+static bool get(struct reader *in, uint32_t type, void *payload, uint32_t length)
+{
+        struct record_header header;
+
+        if (in->left < sizeof header) return fail(in, "the records end too early");
+        memcpy(&header, in->bytes, sizeof header);
+        if (header.type != type) return fail(in, "a record is of another type than comes here");
+        if (header.length != length) return fail(in, "a record is not of its type's length");
+        if (in->left - sizeof header < length) return fail(in, "the records end too early");
+        memcpy(payload, in->bytes + sizeof header, length);
+        in->bytes += sizeof header + length;
+        in->left -= sizeof header + length;
+        return true;
+}
+
+static bool get_link(struct reader *in, struct record_link *link)
+{
+        if (!get(in, RECORD_LINK, link, sizeof *link)) return false;
+        if (link->managed > 1) return fail(in, "managed is 0 or 1");
+        if (link->mtu && (link->mtu < MTU_MIN || link->mtu > MTU_MAX)) return fail(in, "the MTU is out of range");
+        if (link->table < TABLE_OFF || link->table > UINT32_MAX) return fail(in, "the table is out of range");
+        /* before anything is allocated: no more than the bytes that are there can hold */
+        if (link->addresses > in->left || link->routes > in->left || link->endpoints > in->left)
+                return fail(in, "the records end too early");
+        return true;
+}
+
+static bool get_prefix(struct reader *in, enum record_type type, struct prefix *out)
+{
+        static const uint8_t zero[16];
+        struct record_prefix record;
+        struct prefix masked;
+        unsigned size;
+
+        if (!get(in, type, &record, sizeof record)) return false;
+        if (record.family != AF_INET && record.family != AF_INET6) return fail(in, "an address of an unknown family");
+        size = record.family == AF_INET ? 4 : 16;
+        if (record.length > size * 8) return fail(in, "a prefix is longer than its address");
+        if (memcmp(record.bytes + size, zero, 16 - size) != 0) return fail(in, "bytes after an IPv4 address");
+
+        *out = (struct prefix){ .family = record.family, .length = record.length };
+        memcpy(out->bytes, record.bytes, sizeof out->bytes);
+        masked = *out;
+        prefix_mask(&masked);
+        if (type == RECORD_ROUTE && !prefix_equal(&masked, out)) return fail(in, "a route has host bits");
+        return true;
+}
+
+static bool get_endpoint(struct reader *in, struct host_endpoint *out)
+{
+        struct record_endpoint record;
+        union socket_address address;
+        const char *why;
+        size_t len;
+
+        if (!get(in, RECORD_ENDPOINT, &record, sizeof record)) return false;
+        len = strnlen(record.host, sizeof record.host);
+        if (len == sizeof record.host) return fail(in, "a host name without an end");
+        for (size_t i = len; i < sizeof record.host; i++)
+                if (record.host[i]) return fail(in, "bytes after a host name");
+        if (!host_parse(&address, (struct span){ record.host, len }, &why)) return fail(in, "not a host name");
+        if (!record.port) return fail(in, "an endpoint without a port");
+
+        memcpy(out->public_key, record.public_key, sizeof out->public_key);
+        memcpy(out->host, record.host, sizeof out->host);
+        out->port = record.port;
+        return true;
+}
+
+static bool get_all(struct reader *in, struct host_state *out, struct pool *pool)
+{
+        struct record_link link;
+
+        if (!get_link(in, &link)) return false;
+        *out = (struct host_state){
+                .managed = link.managed,
+                .mtu = link.mtu,
+                .table = link.table,
+                .fwmark = link.fwmark,
+                .address_count = link.addresses,
+                .route_count = link.routes,
+                .endpoint_count = link.endpoints,
+        };
+        out->addresses = pool_alloc(pool, out->address_count * sizeof *out->addresses);
+        out->routes = pool_alloc(pool, out->route_count * sizeof *out->routes);
+        out->endpoints = pool_alloc(pool, out->endpoint_count * sizeof *out->endpoints);
+        if (!out->addresses || !out->routes || !out->endpoints) return fail(in, "the configuration is too large");
+
+        for (size_t i = 0; i < out->address_count; i++)
+                if (!get_prefix(in, RECORD_ADDRESS, &out->addresses[i])) return false;
+        for (size_t i = 0; i < out->route_count; i++)
+                if (!get_prefix(in, RECORD_ROUTE, &out->routes[i])) return false;
+        for (size_t i = 0; i < out->endpoint_count; i++)
+                if (!get_endpoint(in, &out->endpoints[i])) return false;
+        return in->left == 0 || fail(in, "bytes after the last record");
+}
+
+bool records_read(struct host_state *out, struct pool *pool, const uint8_t *bytes, size_t len, const char **why)
+{
+        struct reader in = { bytes, len, why };
+        struct host_state host;
+
+        if (!get_all(&in, &host, pool)) return false;
+        *out = host;
+        return true;
+}

@@ -1,0 +1,125 @@
+#include "daemon/conf/text.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* isspace() without a locale; what wg takes for a blank. */
+static bool blank(char c)
+{
+        return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+bool span_is(struct span span, const char *word)
+{
+        return span.len == strlen(word) && memcmp(span.text, word, span.len) == 0;
+}
+
+bool span_is_nocase(struct span span, const char *word)
+{
+        return span.len == strlen(word) && strncasecmp(span.text, word, span.len) == 0;
+}
+
+struct span span_until(const char *from, const char *to)
+{
+        return (struct span){ from, (size_t)(to - from) };
+}
+
+struct span span_trim(struct span span)
+{
+        while (span.len && blank(span.text[0]))
+                span = (struct span){ span.text + 1, span.len - 1 };
+        while (span.len && blank(span.text[span.len - 1]))
+                span.len--;
+        return span;
+}
+
+struct span span_cut(struct span *rest, char separator)
+{
+        const char *end = rest->text + rest->len;
+        const char *at = rest->len ? memchr(rest->text, separator, rest->len) : NULL;
+        struct span first = span_until(rest->text, at ? at : end);
+
+        *rest = span_until(at ? at + 1 : end, end);
+        return first;
+}
+
+static bool digits_parse(struct span span, unsigned base, uint64_t max, uint64_t *out)
+{
+        uint64_t value = 0;
+
+        if (!span.len) return false;
+        for (size_t i = 0; i < span.len; i++) {
+                unsigned char c = (unsigned char)span.text[i];
+                unsigned digit = isdigit(c) ? c - 48u : isxdigit(c) ? (c | 32) - 'a' + 10u : 16;
+
+                if (digit >= base || value > max / base || value * base > max - digit) return false;
+                value = value * base + digit;
+        }
+        *out = value;
+        return true;
+}
+
+bool number_parse(struct span span, uint64_t max, uint64_t *out)
+{
+        return digits_parse(span, 10, max, out);
+}
+
+bool number_parse_hex(struct span span, uint64_t max, uint64_t *out)
+{
+        if (span.len > 2 && span.text[0] == '0' && (span.text[1] | 32) == 'x')
+                return digits_parse((struct span){ span.text + 2, span.len - 2 }, 16, max, out);
+        if (span.len > 1 && span.text[0] == '0') return false;
+        return digits_parse(span, 10, max, out);
+}
+
+bool peer_name_valid(struct span span)
+{
+        if (!span.len || span.len > PEER_NAME_MAX) return false;
+        for (size_t i = 0; i < span.len; i++)
+                if (span.text[i] <= ' ' || span.text[i] >= 0x7f || span.text[i] == '#') return false;
+        return true;
+}
+
+/* A key is 44 characters of base64 or 64 of hex. Somebody may have pasted one, or most of one, in the wrong place. */
+static bool maybe_key(struct span value)
+{
+        enum { SUSPICIOUS_RUN = 32 };
+        size_t run = 0;
+
+        for (size_t i = 0; i < value.len; i++) {
+                char c = value.text[i];
+
+                run = isalnum((unsigned char)c) || c == '+' || c == '/' ? run + 1 : 0;
+                if (run >= SUSPICIOUS_RUN) return true;
+        }
+        return value.len && value.text[value.len - 1] == '=';
+}
+
+const char *quote(struct span value, char out[QUOTE_TEXT])
+{
+        size_t len = value.len < QUOTE_TEXT ? value.len : QUOTE_TEXT - 4;
+
+        if (maybe_key(value)) {
+                snprintf(out, QUOTE_TEXT, "(not shown, it may be a key)");
+                return out;
+        }
+        for (size_t i = 0; i < len; i++)
+                out[i] = (char)(value.text[i] >= ' ' && value.text[i] < 0x7f ? value.text[i] : '?');
+        snprintf(out + len, QUOTE_TEXT - len, "%s", len < value.len ? "..." : "");
+        return out;
+}
+
+void writer_print(struct writer *out, const char *format, ...)
+{
+        size_t left = out->used < out->size ? out->size - out->used : 0;
+        va_list args;
+        int len;
+
+        va_start(args, format);
+        len = vsnprintf(left ? out->text + out->used : NULL, left, format, args);
+        va_end(args);
+        if (len > 0) out->used += (size_t)len;
+}

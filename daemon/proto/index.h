@@ -1,0 +1,37 @@
+/* From the 32-bit receiver index of a message to the session, or the pending handshake, that it belongs to (paper,
+ * 5.4). Indices are random, so that they say nothing and hash themselves; each is used once at a time. Pure. */
+#ifndef DAEMON_PROTO_INDEX_H
+#define DAEMON_PROTO_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct engine_random;
+struct peer;
+struct session;
+
+/* A member of what it leads to. Zeroed, it is in no table. */
+struct index_entry {
+        struct index_entry *next;
+        struct peer *peer;       /* NULL: not in a table */
+        struct session *session; /* NULL: the peer's pending handshake */
+        uint32_t index;
+};
+
+struct index_table {
+        struct index_entry **buckets;
+        uint32_t mask;
+};
+
+size_t index_memory(uint32_t max_entries);
+void index_init(struct index_table *table, void *memory, uint32_t max_entries);
+
+/* A random one that is not in use. */
+uint32_t index_fresh(const struct index_table *table, const struct engine_random *random);
+/* `session` is NULL for a pending handshake. The entry is in no table, the index not in use. */
+void index_insert(struct index_table *table, struct index_entry *entry, uint32_t index, struct peer *peer,
+                  struct session *session);
+void index_remove(struct index_table *table, struct index_entry *entry);         /* does nothing if it is not in */
+struct index_entry *index_find(const struct index_table *table, uint32_t index); /* NULL: none */
+
+#endif

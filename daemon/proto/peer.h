@@ -1,0 +1,63 @@
+/* A peer, and the table of all by public key and in order of addition. Internal to the engine; no call here touches
+ * anything of a peer but its place in the table, unless it says so. Pure. */
+#ifndef DAEMON_PROTO_PEER_H
+#define DAEMON_PROTO_PEER_H
+
+#include "crypto/cookie.h"
+#include "crypto/noise.h"
+#include "daemon/proto/allowedips.h"
+#include "daemon/proto/engine.h"
+#include "daemon/proto/session.h"
+#include "daemon/proto/staged.h"
+#include "daemon/proto/timers.h"
+
+struct peer {
+        struct engine *engine;
+        struct peer *before, *after, *same_bucket;
+        char name[PEER_NAME_MAX + 1];
+        uint32_t tag;
+
+        /* What we began as initiator. As responder we work on a copy: a handshake of the peer's never disturbs ours, so
+         * that two that begin at the same time both get through. */
+        struct handshake handshake;
+        struct index_entry pending; /* of handshake.local_index, while a response may come */
+        struct cookie_jar jar;
+        struct sessions sessions;
+
+        uint8_t newest_timestamp[MESSAGE_TIMESTAMP_LEN]; /* of its initiations */
+        uint64_t consume_not_before;                     /* ns; its next initiation */
+        uint64_t initiate_not_before;                    /* ns; ours */
+        uint64_t attempt_started;                        /* of REKEY_ATTEMPT_TIME; new outbound packets start it anew */
+        uint64_t unanswered_since;                       /* of EFFECT_UNANSWERED */
+        unsigned attempts;                               /* initiations without an answer; 0: none is pending */
+        bool rekeyed_on_receive;                         /* once for each session */
+
+        struct endpoint endpoint;
+        struct timers timers;
+        struct staged_queue staged;
+        struct allowedips_list prefixes;
+        uint64_t last_handshake_wall, rx_bytes, tx_bytes;
+};
+
+struct peer_table {
+        struct pool pool;
+        struct peer **buckets;
+        struct peer *first, *last;
+        uint32_t mask, count;
+        uint8_t hash_key[16];
+};
+
+size_t peer_table_memory(uint32_t max_peers);
+void peer_table_init(struct peer_table *table, void *memory, uint32_t max_peers, const uint8_t hash_key[16]);
+
+struct peer *peer_table_find(const struct peer_table *table, const struct key *public_key);
+/* Zeroed but for handshake.remote_static. NULL: full. */
+struct peer *peer_table_add(struct peer_table *table, const struct key *public_key);
+void peer_table_remove(struct peer_table *table, struct peer *peer); /* and wipes it */
+
+static inline struct peer *timers_peer(struct timers *timers)
+{
+        return (struct peer *)(void *)((char *)timers - offsetof(struct peer, timers));
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* The sessions of a peer: at most three at a time (paper, 6.3 and 6.6).
+ *
+ *     current   what we send with
+ *     previous  the one before: packets on their way still arrive
+ *     next      we were the responder, and the initiator has not proved with a packet that it has the keys
+ *
+ * A session is taken from the store when a handshake is done and given back, wiped, when it leaves these places; one
+ * that a packet between begin and commit still uses is wiped at that commit. Pure. */
+#ifndef DAEMON_PROTO_SESSION_H
+#define DAEMON_PROTO_SESSION_H
+
+#include "crypto/cipher.h"
+#include "crypto/noise.h"
+#include "crypto/replay.h"
+#include "daemon/proto/index.h"
+#include "daemon/proto/pool.h"
+
+struct session {
+        struct session_keys keys; /* the exporter is for a child session between two Adits */
+        const struct cipher *cipher;
+        struct index_entry entry; /* its peer, and the index it is received by */
+        uint32_t remote_index;
+        uint32_t users;        /* packets between begin and commit */
+        bool initiator;        /* we began the handshake: it is on us to renew it */
+        bool sending;          /* false: our private key changed since; it only receives */
+        uint64_t born;         /* ns */
+        uint64_t send_counter; /* of the next packet */
+        struct replay window;
+};
+
+struct sessions {
+        struct session *current, *previous, *next;
+};
+
+/* What all peers take theirs from. */
+struct session_store {
+        struct pool pool;
+        struct index_table indices; /* also of pending handshakes */
+};
+
+/* Sessions that may be in use although no peer has them any more: one read of packets, at worst. */
+enum { SESSIONS_PER_PEER = 3, SESSIONS_SPARE = 128 };
+
+/* Derived at `now` in a handshake that `initiator` says our role of. To `current` if we were the initiator, else to
+ * `next`. `local_index` is not in use. NULL, and nothing changed: the store is empty. */
+struct session *sessions_begin(struct sessions *sessions, struct session_store *store, struct peer *peer,
+                               const struct session_keys *keys, const struct handshake *hs, bool initiator,
+                               uint64_t now);
+/* A packet proved that the initiator has the keys. True: the session was `next`, and is now `current`. */
+bool sessions_confirm(struct sessions *sessions, struct session_store *store, const struct session *session);
+/* Drops all three. True: there was one. */
+bool sessions_drop(struct sessions *sessions, struct session_store *store);
+/* Our private key changed: what there is does not send any more. */
+void sessions_expire(struct sessions *sessions);
+
+bool session_can_send(const struct session *session, uint64_t now); /* NULL: false */
+bool session_can_receive(const struct session *session, uint64_t now, uint64_t counter);
+/* Is it time for a new one: on sending with it, and on receiving while it is the current one? */
+bool session_rekey_on_send(const struct session *session, uint64_t now);
+bool session_rekey_on_receive(const struct session *session, uint64_t now);
+
+/* Between begin and commit. Of a session that is in none of the three places any more, session_dropped() is true. */
+void session_get(struct session *session);
+void session_put(struct session *session, struct session_store *store);
+bool session_dropped(const struct session *session);
+
+#endif

@@ -25,7 +25,6 @@ static bool chacha_open(uint8_t *data, size_t len, uint64_t counter, const struc
 {
         uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
 
-        if (len < crypto_aead_chacha20poly1305_ietf_ABYTES) return false;
         counter_nonce(nonce, counter);
         return crypto_aead_chacha20poly1305_ietf_decrypt(data, NULL, NULL, data, len, NULL, 0, nonce, key->bytes) == 0;
 }

@@ -80,6 +80,7 @@ bool noise_create_initiation(struct handshake *hs, const struct identity *self, 
         symmetric_mix_key(&state, hs->static_static.bytes, KEY_LEN);                                   /* ss */
         symmetric_encrypt_and_hash(&state, msg.encrypted_timestamp, timestamp, MESSAGE_TIMESTAMP_LEN); /* {t} */
 
+        forget_pending(hs);
         hs->state = state;
         hs->ephemeral_private = *ephemeral_private;
         hs->local_index = local_index;
@@ -122,7 +123,7 @@ enum noise_verdict noise_consume_initiation(struct handshake *hs, const struct n
         uint8_t timestamp[MESSAGE_TIMESTAMP_LEN];
         enum noise_verdict verdict = NOISE_FORGED;
 
-        if (!hs->usable || !key_equal(&hs->remote_static, &peeked->remote_static)) goto out;
+        if (!hs->usable) goto out;
 
         symmetric_mix_key(&state, hs->static_static.bytes, KEY_LEN); /* ss */
         if (!symmetric_decrypt_and_hash(&state, timestamp, peeked->encrypted_timestamp,

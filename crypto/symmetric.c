@@ -50,7 +50,6 @@ void symmetric_encrypt_and_hash(struct symmetric *state, uint8_t *out, const voi
 
 bool symmetric_decrypt_and_hash(struct symmetric *state, void *out, const uint8_t *in, size_t len)
 {
-        if (len < SYMMETRIC_TAG_LEN) return false;
         if (crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, in, len, state->hash, KDF_HASH_LEN, zero_nonce,
                                                       state->key.bytes) != 0)
                 return false;

@@ -60,7 +60,11 @@ static enum noise_verdict receive_initiation(struct pair *p, const struct messag
 {
         struct noise_initiation peeked;
 
-        if (!noise_peek_initiation(&p->self_r, msg, &peeked)) return NOISE_FORGED;
+        memset(&peeked, 0, sizeof peeked);
+        if (!noise_peek_initiation(&p->self_r, msg, &peeked)) {
+                assert_true(sodium_is_zero((uint8_t *)&peeked, sizeof peeked));
+                return NOISE_FORGED;
+        }
         return noise_consume_initiation(&p->r, &peeked, p->newest);
 }
 
@@ -79,17 +83,15 @@ static void known_answers(void **state)
                 const char *response, *i_to_r, *r_to_i, *exporter, *h;
         } rows[] = {
                 { true,
-                  "02000000a4a3a2a104030201244fe3b963e899dd295baffce248d3530f3a9a7479ba063002680ebfe7adad490ca1a0246225"
-                  "e3e9"
-                  "d8e82ef9af568c5d4400d964c77c67e448dc93cffc4cf82700000000000000000000000000000000",
+                  "02000000a4a3a2a104030201244fe3b963e899dd295baffce248d3530f3a9a7479ba063002680ebfe7adad490ca1"
+                  "a0246225e3e9d8e82ef9af568c5d4400d964c77c67e448dc93cffc4cf82700000000000000000000000000000000",
                   "248a29611829aaf7ee8bc8e87df805c1019f08f82d80eb79b7625821ba0a1317",
                   "848308e622b3e15e5ebc5312111efc31082e86c85e9ee93fe8c5aa7f972cc9c3",
                   "ce0b8b1fc52f08bb12eeb0e5a8ca9e6d1e56ace71cd6533f989deec883c499fc",
                   "c2c1b90df64dc8b12ef3e70bac03e53c684866fa494886a60b24a1cac503abd2" },
                 { false,
-                  "02000000a4a3a2a104030201244fe3b963e899dd295baffce248d3530f3a9a7479ba063002680ebfe7adad495f0dce0444fa"
-                  "15c4"
-                  "64778a2cf45b8e773ba6dad1512112a8f4130ac7c338a0bc00000000000000000000000000000000",
+                  "02000000a4a3a2a104030201244fe3b963e899dd295baffce248d3530f3a9a7479ba063002680ebfe7adad495f0d"
+                  "ce0444fa15c464778a2cf45b8e773ba6dad1512112a8f4130ac7c338a0bc00000000000000000000000000000000",
                   "c5f330b6dc92c8bd4124800733b33cd9d7e5dd2ac8c782e1b558f9b2b60804d8",
                   "df0e53eac779a4c1ab023907c8dda549efdbf8ca9a4ce931ba1d27a2a8be73f9",
                   "e1d48f159ce79f7b35617b124972ca8286cfd0347da44afb5a69041016cd3edd",
@@ -351,25 +353,49 @@ static void low_order_static(void **state)
         assert_memory_equal(&p, &before, sizeof p);
 }
 
+/* The opening moves once more, for messages that no honest party makes. */
+static void begin_wireguard(struct symmetric *state, const struct key *responder_static)
+{
+        static const char identifier[] = "WireGuard v1 zx2c4 Jason@zx2c4.com";
+
+        symmetric_init(state, "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s", identifier, sizeof identifier - 1);
+        symmetric_mix_hash(state, responder_static->bytes, KEY_LEN);
+}
+
+static void mix_e(struct symmetric *state, const struct key *ephemeral)
+{
+        symmetric_mix_hash(state, ephemeral->bytes, KEY_LEN);
+        symmetric_mix_key(state, ephemeral->bytes, KEY_LEN);
+}
+
+/* Whole but for the ephemeral, by a peer that has all the keys: contributory behaviour is asked of it too. */
 static void low_order_ephemeral(void **state)
 {
+        static const struct key low = { { 1 } };
         struct pair p, before;
-        struct message_initiation initiation;
-        struct message_response response;
+        struct symmetric forge;
+        struct message_initiation initiation = { .type = le32_put(MESSAGE_INITIATION), .ephemeral = low };
+        struct message_response response = { .type = le32_put(MESSAGE_RESPONSE),
+                                             .receiver = le32_put(INITIATOR_INDEX),
+                                             .ephemeral = low };
 
         (void)state;
         pair_init(&p, false);
-        initiate(&p);
         before = p;
-        initiation = p.initiation;
-        memset(&initiation.ephemeral, 0, KEY_LEN);
+        begin_wireguard(&forge, &p.self_r.public_key);
+        mix_e(&forge, &low);
+        symmetric_encrypt_and_hash(&forge, initiation.encrypted_static, p.self_i.public_key.bytes, KEY_LEN);
+        symmetric_mix_key(&forge, p.i.static_static.bytes, KEY_LEN);
+        symmetric_encrypt_and_hash(&forge, initiation.encrypted_timestamp, p.timestamp, sizeof p.timestamp);
         assert_int_equal(receive_initiation(&p, &initiation), NOISE_FORGED);
         assert_memory_equal(&p, &before, sizeof p);
 
-        respond(&p);
+        initiate(&p);
         before = p;
-        response = p.response;
-        memset(&response.ephemeral, 0, KEY_LEN);
+        forge = p.i.state;
+        mix_e(&forge, &low);
+        symmetric_mix_key_and_hash(&forge, &p.i.preshared_key);
+        symmetric_encrypt_and_hash(&forge, response.empty, NULL, 0);
         assert_false(noise_consume_response(&p.i, &response, &p.self_i, &p.keys_i));
         assert_memory_equal(&p, &before, sizeof p);
 }
@@ -390,8 +416,56 @@ static void without_a_private_key(void **state)
         assert_false(p.r.usable);
         assert_memory_equal(&p.r.remote_static, &p.self_i.public_key, KEY_LEN);
         assert_int_equal(receive_initiation(&p, &p.initiation), NOISE_FORGED);
+        assert_false(noise_create_initiation(&p.r, &none, &p.ephemeral_r, 1, p.timestamp, &p.initiation));
         assert_true(noise_precompute(&p.r, &p.self_r, &p.r.remote_static)); /* the key comes later */
         respond(&p);
+}
+
+/* "No key" is also a number, whose public key everybody knows: it must not work as a private key. */
+static void zero_is_no_private_key(void **state)
+{
+        struct key clamped = { { 0 } }, clamped_public;
+        struct message_initiation msg = { .type = le32_put(MESSAGE_INITIATION) };
+        struct identity none = { 0 };
+        struct noise_initiation peeked;
+        struct symmetric forge;
+        struct pair p;
+
+        (void)state;
+        pair_init(&p, false);
+        key_clamp(&clamped);
+        assert_true(key_public_from_private(&clamped_public, &clamped));
+        assert_true(key_public_from_private(&msg.ephemeral, &p.ephemeral_i));
+        begin_wireguard(&forge, &none.public_key);
+        mix_e(&forge, &msg.ephemeral);
+        assert_true(symmetric_mix_dh(&forge, &p.ephemeral_i, &clamped_public));
+        symmetric_encrypt_and_hash(&forge, msg.encrypted_static, p.self_i.public_key.bytes, KEY_LEN);
+        assert_false(noise_peek_initiation(&none, &msg, &peeked));
+}
+
+/* A peer whose initiation was consumed answers it himself, with the ephemeral key that we do not have yet. */
+static void initiation_is_no_response(void **state)
+{
+        struct message_response msg = { .type = le32_put(MESSAGE_RESPONSE) };
+        struct pair p, before;
+        struct symmetric forge;
+
+        (void)state;
+        pair_init(&p, false);
+        initiate(&p);
+        forge = p.i.state;
+        assert_int_equal(receive_initiation(&p, &p.initiation), NOISE_ACCEPTED);
+        assert_memory_equal(&forge, &p.r.state, sizeof forge);
+        before = p;
+
+        msg.ephemeral = p.self_i.public_key; /* of which he has the private key */
+        mix_e(&forge, &msg.ephemeral);
+        assert_true(symmetric_mix_dh(&forge, &p.r.ephemeral_private, &msg.ephemeral));
+        assert_true(symmetric_mix_dh(&forge, &p.self_i.private_key, &p.self_r.public_key));
+        symmetric_mix_key_and_hash(&forge, &p.i.preshared_key);
+        symmetric_encrypt_and_hash(&forge, msg.empty, NULL, 0);
+        assert_false(noise_consume_response(&p.r, &msg, &p.self_r, &p.keys_r));
+        assert_memory_equal(&p, &before, sizeof p);
 }
 
 static void stages_are_kept(void **state)
@@ -415,6 +489,18 @@ static void stages_are_kept(void **state)
         assert_true(p.i.usable);
         assert_memory_equal(&p.i.preshared_key, &before.i.preshared_key, KEY_LEN);
         initiate(&p); /* and begins anew */
+
+        assert_int_equal(p.i.stage, HANDSHAKE_INITIATION_SENT);
+        assert_true(noise_precompute(&p.i, &p.self_i, &p.self_r.public_key));
+        assert_int_equal(p.i.stage, HANDSHAKE_IDLE);
+        assert_true(key_is_zero(&p.i.ephemeral_private));
+
+        /* Our own initiation replaces the peer's that we have not answered. */
+        p.timestamp[0]++;
+        initiate(&p);
+        assert_int_equal(receive_initiation(&p, &p.initiation), NOISE_ACCEPTED);
+        assert_true(noise_create_initiation(&p.r, &p.self_r, &p.ephemeral_r, 1, p.timestamp, &p.initiation));
+        assert_false(noise_create_response(&p.r, &p.ephemeral_r, 1, &p.response, &p.keys_r));
 }
 
 /* Only a clamped key is shown, whatever was set. */
@@ -445,6 +531,8 @@ int main(void)
                 cmocka_unit_test(low_order_static),
                 cmocka_unit_test(low_order_ephemeral),
                 cmocka_unit_test(without_a_private_key),
+                cmocka_unit_test(zero_is_no_private_key),
+                cmocka_unit_test(initiation_is_no_response),
                 cmocka_unit_test(stages_are_kept),
                 cmocka_unit_test(identity_is_clamped),
         };

@@ -15,6 +15,12 @@ struct link_info {
         bool up;
 };
 
+struct link_route {
+        struct prefix prefix;
+        uint32_t table;
+        bool ours; /* RTPROT_ADIT; else the kernel's own for an address, or somebody else's */
+};
+
 struct netlink *netlink_open(int *error);
 void netlink_close(struct netlink *netlink);
 
@@ -25,20 +31,24 @@ int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up
 int netlink_addresses(struct netlink *netlink, int ifindex, struct prefix *out, size_t max, size_t *count);
 int netlink_change_address(struct netlink *netlink, int ifindex, const struct prefix *address, bool add);
 
-/* Routes of ours (RTPROT_ADIT) on the link in `table`. */
-int netlink_routes(struct netlink *netlink, int ifindex, uint32_t table, struct prefix *out, size_t max, size_t *count);
+/* All unicast routes on the link, in all tables but the kernel's local one. */
+int netlink_routes(struct netlink *netlink, int ifindex, struct link_route *out, size_t max, size_t *count);
+/* Removes only what is ours. */
 int netlink_change_route(struct netlink *netlink, int ifindex, uint32_t table, const struct prefix *route, bool add);
 
 /* The two rules of a link whose default route is in its own table (as wg-quick has them): "not fwmark MARK lookup TABLE", and before it
- * "lookup main suppress_prefixlength 0". Per family. Marked RTPROT_ADIT. */
+ * "not fwmark MARK lookup main suppress_prefixlength 0" (the mark tells one link's from another's; marked packets come to the main table
+ * anyway). Per family, marked RTPROT_ADIT. Adding completes what is there; removing takes every copy. -ENOENT: there was none. */
+enum rules_state { RULES_NONE, RULES_BROKEN /* one, several, or in the wrong order */, RULES_WHOLE };
 int netlink_change_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, bool add);
-int netlink_has_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, bool *has);
+int netlink_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, enum rules_state *state);
 
 /* MTU of the route to `address`, with `mark`, not through `ifindex`; -ENETUNREACH: there is none. */
 int netlink_route_mtu(struct netlink *netlink, const union socket_address *address, uint32_t mark, int ifindex, uint32_t *mtu);
 
-/* Watches links: a descriptor for epoll; netlink_watch_read() calls back for each change of `name`'s link and returns
- * 0, or -ENODEV when the link left this namespace (deleted or moved: the TUN tells which). */
+/* Watches links: a descriptor for epoll (non-blocking, close-on-exec), or -errno. netlink_watch_read() empties it:
+ * 0, and *changed with the newest *out if there was news of `ifindex`; -ENODEV when the link left this namespace
+ * (deleted or moved: the TUN tells which); -ENOBUFS when news were lost: ask with netlink_link(). */
 int netlink_watch_open(void);
 int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed);
 

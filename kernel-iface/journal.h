@@ -1,0 +1,29 @@
+/* The intent, written before it is carried out, so that whoever finds it after a crash can undo it. One text file a link:
+ *     link wg0 7
+ *     was mtu 1500
+ *     ours route 10.1.0.0/24 table 254
+ * It is replaced as a whole (rename); it lies in /run, so it does not outlive a boot and needs no fsync. */
+#ifndef KERNEL_IFACE_JOURNAL_H
+#define KERNEL_IFACE_JOURNAL_H
+
+#include "kernel-iface/plan.h"
+
+#include <net/if.h>
+
+struct journal {
+        char link[IFNAMSIZ];
+        int ifindex;              /* another link of the same name is not the one that was changed */
+        struct plan_state ours;   /* what we added: to be removed */
+        struct plan_state before; /* the values that we changed, as they were: to be set again */
+};
+
+/* 0 or -errno. */
+int journal_write(const char *path, const struct journal *journal);
+/* 0, -ENOENT, -EINVAL (not a journal; *journal is empty) or -errno. The caller frees with journal_free(). */
+int journal_read(const char *path, struct journal *journal);
+void journal_free(struct journal *journal);
+
+/* Whether the journal of another link in the same folder holds a value of this kind too; *item is then what it was before. */
+bool journal_shared(const char *path, enum plan_kind kind, struct plan_item *item);
+
+#endif

@@ -1,0 +1,56 @@
+/* What a link's host state is, should be, and the steps between: sets of items and their difference.
+ * Pure but for memory (malloc). A state is kept sorted and without doubles, so that a difference is one merge. */
+#ifndef KERNEL_IFACE_PLAN_H
+#define KERNEL_IFACE_PLAN_H
+
+#include "kernel-iface/types.h"
+
+/* In the order of adding; removing goes the other way. */
+enum plan_kind {
+        PLAN_ADDRESS,
+        PLAN_MTU, /* MTU, UP and VALID_MARK are one value each: set, never removed */
+        PLAN_UP,
+        PLAN_ROUTE,
+        PLAN_VALID_MARK, /* net.ipv4.conf.all.src_valid_mark */
+        PLAN_RULES,
+        PLAN_KINDS
+};
+
+struct plan_item {
+        enum plan_kind kind;
+        struct prefix prefix; /* ADDRESS, ROUTE; RULES: its family alone */
+        uint32_t value;       /* MTU, UP, VALID_MARK: the value; ROUTE, RULES: the table */
+        uint32_t mark;        /* RULES */
+};
+
+struct plan_state {
+        struct plan_item *items;
+        size_t count, capacity;
+};
+
+struct plan_step {
+        struct plan_item item;
+        bool add; /* or set */
+};
+
+int plan_compare(const struct plan_item *a, const struct plan_item *b);
+
+/* Appends; plan_sort() must follow. False: no memory. */
+bool plan_add(struct plan_state *state, const struct plan_item *item);
+void plan_sort(struct plan_state *state);
+void plan_free(struct plan_state *state);
+bool plan_has(const struct plan_state *state, const struct plan_item *item);
+/* The one item of a kind that is a single value; NULL: none. */
+const struct plan_item *plan_value(const struct plan_state *state, enum plan_kind kind);
+
+/* The steps from `current` to `wanted` in order: everything wanted that is not there is added; of what is there and not wanted,
+ * only `ours` is removed. `steps` has room for current->count + wanted->count. Answers how many there are. */
+size_t plan_difference(const struct plan_state *current, const struct plan_state *ours, const struct plan_state *wanted,
+                       struct plan_step *steps);
+
+/* "route 10.1.0.0/24 table 254": how a person reads it, and how the journal keeps it. */
+enum { PLAN_TEXT = 96 };
+void plan_print(const struct plan_item *item, char text[PLAN_TEXT]);
+bool plan_parse(struct plan_item *item, const char *text);
+
+#endif

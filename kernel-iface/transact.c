@@ -1,0 +1,107 @@
+#include "kernel-iface/transact.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netlink/errno.h>
+#include <netlink/netlink.h>
+#include <sys/socket.h>
+
+static int on_valid(struct nl_msg *msg, void *arg)
+{
+        struct netlink *netlink = arg;
+
+        if (netlink->visit) netlink->visit(nlmsg_hdr(msg), netlink->arg);
+        return NL_OK;
+}
+
+static int on_end(struct nl_msg *msg, void *arg)
+{
+        struct netlink *netlink = arg;
+
+        (void)msg;
+        netlink->done = true;
+        return NL_STOP;
+}
+
+static int on_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *arg)
+{
+        struct netlink *netlink = arg;
+
+        (void)from;
+        netlink->error = answer->error;
+        netlink->done = true;
+        return NL_STOP;
+}
+
+int transact_open(struct netlink *netlink)
+{
+        int on = 1;
+
+        netlink->callbacks = nl_cb_alloc(NL_CB_CUSTOM);
+        if (!netlink->callbacks) return -ENOMEM;
+        netlink->socket = nl_socket_alloc();
+        if (!netlink->socket) goto free_callbacks;
+        if (nl_connect(netlink->socket, NETLINK_ROUTE)) goto free_socket;
+        fcntl(nl_socket_get_fd(netlink->socket), F_SETFD, FD_CLOEXEC);
+        /* Ask for each message's length first: a dump comes in pieces larger than libnl's first guess. */
+        nl_socket_enable_msg_peek(netlink->socket);
+        /* Kernel 4.20: dumps are sifted there. Without it they are sifted here. */
+        setsockopt(nl_socket_get_fd(netlink->socket), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+        nl_cb_set(netlink->callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_valid, netlink);
+        nl_cb_set(netlink->callbacks, NL_CB_FINISH, NL_CB_CUSTOM, on_end, netlink);
+        nl_cb_set(netlink->callbacks, NL_CB_ACK, NL_CB_CUSTOM, on_end, netlink);
+        nl_cb_err(netlink->callbacks, NL_CB_CUSTOM, on_error, netlink);
+        return 0;
+
+free_socket:
+        nl_socket_free(netlink->socket);
+free_callbacks:
+        nl_cb_put(netlink->callbacks);
+        return -ENOMEM;
+}
+
+void transact_close(struct netlink *netlink)
+{
+        nl_socket_free(netlink->socket);
+        nl_cb_put(netlink->callbacks);
+}
+
+struct nl_msg *transact_message(int type, int flags, void *header, size_t len)
+{
+        struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+        if (msg && nlmsg_append(msg, header, len, NLMSG_ALIGNTO)) {
+                nlmsg_free(msg);
+                return NULL;
+        }
+        return msg;
+}
+
+int transact_discard(struct nl_msg *msg)
+{
+        nlmsg_free(msg);
+        return -EMSGSIZE;
+}
+
+int transact(struct netlink *netlink, struct nl_msg *msg, transact_visit *visit, void *arg)
+{
+        bool disturbed = false;
+
+        netlink->visit = visit;
+        netlink->arg = arg;
+        netlink->error = 0;
+        netlink->done = false;
+        errno = 0;
+        int sent = nl_send_auto(netlink->socket, msg);
+        nlmsg_free(msg);
+        if (sent < 0) return errno ? -errno : -EIO;
+        while (!netlink->done) {
+                int got = nl_recvmsgs(netlink->socket, netlink->callbacks);
+                if (got == -NLE_DUMP_INTR) disturbed = true;
+                else if (got < 0 && !netlink->done)
+                        return -EIO;
+        }
+        if (netlink->error) return netlink->error;
+        return disturbed ? -EAGAIN : 0;
+}

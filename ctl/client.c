@@ -1,0 +1,219 @@
+#include "ctl/client.h"
+#include "ctl/command.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char SUFFIX[] = ".sock";
+
+bool link_name_valid(const char *name)
+{
+        size_t len = strlen(name);
+
+        if (len == 0 || len >= IFNAMSIZ || !strcmp(name, ".") || !strcmp(name, "..")) return false;
+        for (size_t i = 0; i < len; i++)
+                if (name[i] == '/' || name[i] == ':' || !isgraph((unsigned char)name[i])) return false;
+        return true;
+}
+
+int link_name_check(const char *name)
+{
+        if (link_name_valid(name)) return STATUS_OK;
+        return complain(STATUS_USAGE, "'%s' is not an interface's name: 1 to %d characters, no space, '/' or ':'", name,
+                        IFNAMSIZ - 1);
+}
+
+int link_name_of(char name[IFNAMSIZ], const char *name_or_path)
+{
+        const char *base = strrchr(name_or_path, '/');
+        size_t len;
+
+        base = base ? base + 1 : name_or_path;
+        len = strlen(base);
+        if (len > 5 && !strcmp(base + len - 5, ".conf")) len -= 5;
+        if (len < IFNAMSIZ) {
+                memcpy(name, base, len);
+                name[len] = 0;
+                if (link_name_valid(name)) return STATUS_OK;
+        }
+        return link_name_check(base);
+}
+
+static bool listens(const char *directory, const char *name, int type, int *out)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+        if (fd < 0) return false;
+        snprintf(address.sun_path, sizeof address.sun_path, "%s/%s%s", directory, name, SUFFIX);
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+                int saved = errno;
+
+                close(fd);
+                errno = saved;
+                return false;
+        }
+        *out = fd;
+        return true;
+}
+
+/* errno is that of the connect(): who is it that has this name? */
+static int explain_no_link(const char *name)
+{
+        int error = errno, other;
+
+        if (error == EACCES || error == EPERM)
+                return complain(STATUS_DENIED,
+                                "%s: %s/%s.sock: permission denied; run this as root, or be in the group adit to look",
+                                name, CONTROL_DIRECTORY, name);
+        if (listens(UAPI_DIRECTORY, name, SOCK_STREAM, &other)) {
+                close(other);
+                return complain(STATUS_NO_LINK,
+                                "%s: this link belongs to another WireGuard implementation (%s/%s.sock, no "
+                                "%s/%s.sock); use wg with it",
+                                name, UAPI_DIRECTORY, name, CONTROL_DIRECTORY, name);
+        }
+        if (error == ECONNREFUSED)
+                return complain(
+                        STATUS_NO_LINK,
+                        "%s: no link of this name is up (%s/%s.sock is left over); bring it up with: adit up %s", name,
+                        CONTROL_DIRECTORY, name, name);
+        if (error == ENOENT || error == ENOTDIR)
+                return complain(STATUS_NO_LINK,
+                                "%s: no link of this name is up (no %s/%s.sock); bring it up with: adit up %s", name,
+                                CONTROL_DIRECTORY, name, name);
+        return complain(STATUS_FAILED, "%s: %s/%s.sock: %s", name, CONTROL_DIRECTORY, name, strerror(error));
+}
+
+int client_open(int *out, const char *name, bool quiet)
+{
+        struct timeval timeout = { .tv_sec = CLIENT_TIMEOUT_S };
+        int status = link_name_check(name);
+
+        if (status) return status;
+        if (!listens(CONTROL_DIRECTORY, name, SOCK_SEQPACKET, out)) {
+                bool nobody = errno == ENOENT || errno == ENOTDIR || errno == ECONNREFUSED;
+
+                return quiet && nobody ? STATUS_NO_LINK : explain_no_link(name);
+        }
+        setsockopt(*out, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+        setsockopt(*out, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+        return STATUS_OK;
+}
+
+static bool send_request(int fd, const struct control_request *request, const int *fds)
+{
+        alignas(struct cmsghdr) char control[CMSG_SPACE(CLIENT_FDS * sizeof(int))] = { 0 };
+        struct control_request copy = *request;
+        struct iovec iov = { &copy, sizeof copy };
+        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+        if (fds) {
+                struct cmsghdr *cmsg;
+
+                msg.msg_control = control;
+                msg.msg_controllen = sizeof control;
+                cmsg = CMSG_FIRSTHDR(&msg);
+                cmsg->cmsg_level = SOL_SOCKET;
+                cmsg->cmsg_type = SCM_RIGHTS;
+                cmsg->cmsg_len = CMSG_LEN(CLIENT_FDS * sizeof(int));
+                memcpy(CMSG_DATA(cmsg), fds, CLIENT_FDS * sizeof(int));
+        }
+        return TEMP_FAILURE_RETRY(sendmsg(fd, &msg, MSG_NOSIGNAL)) == (ssize_t)sizeof copy;
+}
+
+/* The number of bytes, 0 at the end, -1 with errno. Descriptors beyond CLIENT_FDS are cut off by the kernel. */
+static ssize_t receive_reply(int fd, struct control_reply *reply, int fds[CLIENT_FDS])
+{
+        alignas(struct cmsghdr) char control[CMSG_SPACE(CLIENT_FDS * sizeof(int))];
+        struct iovec iov = { reply, sizeof *reply };
+        struct msghdr msg = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+        };
+        ssize_t len = TEMP_FAILURE_RETRY(recvmsg(fd, &msg, MSG_CMSG_CLOEXEC));
+
+        if (len < 0) return -1;
+        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
+                if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
+                        memcpy(fds, CMSG_DATA(cmsg), cmsg->cmsg_len - CMSG_LEN(0));
+        return len;
+}
+
+int client_call(int fd, const char *name, const struct control_request *request, const int *fds_in,
+                struct control_reply *reply, int fds_out[CLIENT_FDS])
+{
+        struct control_request full = *request;
+        ssize_t len;
+
+        fds_out[0] = fds_out[1] = -1;
+        memset(reply, 0, sizeof *reply);
+        full.magic = CONTROL_MAGIC;
+        full.version = CONTROL_VERSION;
+        /* A refusal may come with the other end already closed: the reply says more than EPIPE. */
+        if (!send_request(fd, &full, fds_in) && errno != EPIPE && errno != ECONNRESET)
+                return complain(STATUS_FAILED, "%s: asking aditd: %s", name, strerror(errno));
+        len = receive_reply(fd, reply, fds_out);
+        if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+                return complain(STATUS_FAILED, "%s: aditd does not answer (waited %d s); its log may say why", name,
+                                CLIENT_TIMEOUT_S);
+        if (len <= 0) return complain(STATUS_FAILED, "%s: aditd ended before it answered; its log may say why", name);
+        if (len != (ssize_t)sizeof *reply || reply->magic != CONTROL_MAGIC || reply->version != CONTROL_VERSION) {
+                for (int i = 0; i < CLIENT_FDS; i++)
+                        if (fds_out[i] >= 0) close(fds_out[i]);
+                return complain(STATUS_FAILED,
+                                "%s: adit and the running aditd are of different versions; restart the link", name);
+        }
+        reply->text[sizeof reply->text - 1] = 0;
+        return STATUS_OK;
+}
+
+int client_verdict(const char *name, const struct control_reply *reply)
+{
+        bool denied = reply->error == EPERM || reply->error == EACCES;
+        const char *text = *reply->text ? reply->text : strerror(reply->error);
+
+        if (reply->error == 0) return STATUS_OK;
+        if (denied) return complain(STATUS_DENIED, "%s: %s; changes and secrets need root", name, text);
+        if (reply->line) return complain(STATUS_FAILED, "%s: line %u of the request: %s", name, reply->line, text);
+        return complain(STATUS_FAILED, "%s: %s", name, text);
+}
+
+static int is_socket(const struct dirent *entry)
+{
+        size_t len = strlen(entry->d_name), suffix = sizeof SUFFIX - 1;
+
+        return len > suffix && len - suffix < IFNAMSIZ && !strcmp(entry->d_name + len - suffix, SUFFIX);
+}
+
+int client_for_each(int (*each)(const char *name, void *arg), void *arg, size_t *count)
+{
+        struct dirent **entries;
+        int total = scandir(CONTROL_DIRECTORY, &entries, is_socket, alphasort), worst = STATUS_OK;
+
+        *count = 0;
+        if (total < 0 && errno == ENOENT) return STATUS_OK;
+        if (total < 0)
+                return complain(errno == EACCES ? STATUS_DENIED : STATUS_FAILED, "%s: %s", CONTROL_DIRECTORY,
+                                strerror(errno));
+        for (int i = 0; i < total; i++) {
+                char *name = entries[i]->d_name;
+                int status;
+
+                name[strlen(name) - (sizeof SUFFIX - 1)] = 0;
+                status = link_name_valid(name) ? each(name, arg) : STATUS_NO_LINK;
+                /* One that is left over from a crash is not up, and not worth a word in a list. */
+                if (status != STATUS_NO_LINK) ++*count;
+                if (status != STATUS_NO_LINK && status > worst) worst = status;
+                free(entries[i]);
+        }
+        free(entries);
+        return worst;
+}

@@ -1,0 +1,129 @@
+/* Every subcommand of adit, in the order of `adit help`. */
+#include "ctl/command.h"
+
+#define PEER_OPTIONS                                                                     \
+        "  --name NAME                1 to 31 characters, no blanks; '' takes it away\n" \
+        "  --endpoint HOST:PORT       a name, or an address ([2001:db8::1]:51820)\n"     \
+        "  --allowed-ips PREFIX,...   the whole list; '' empties it\n"                   \
+        "  --keepalive SECONDS|off    a packet at least so often, to hold a NAT open\n"  \
+        "  --preshared-key FILE|-|none  from a file that only its owner can read, or stdin\n"
+
+const struct command commands[] = {
+        { "genkey", "", "Make a private key, and print it",
+          "The same key format as wg genkey: 44 characters of base64.\n\n"
+          "Examples:\n"
+          "  (umask 077; adit genkey > wg0.key)\n"
+          "  adit genkey | tee wg0.key | adit pubkey\n",
+          command_genkey },
+        { "pubkey", "", "Read a private key from stdin, and print its public key",
+          "\nExamples:\n"
+          "  adit pubkey < wg0.key\n",
+          command_pubkey },
+        { "genpsk", "", "Make a preshared key, and print it",
+          "Both ends of a link need the same one; it is mixed into every handshake.\n\n"
+          "Examples:\n"
+          "  (umask 077; adit genpsk > berlin.psk)\n",
+          command_genpsk },
+        { "up", "FILE|NAME", "Bring a link up",
+          "Checks the whole file first: with a mistake in it, nothing is changed. Then starts aditd, and\n"
+          "returns when the link is up. Says what the file asks for and this version does not do.\n\n"
+          "Examples:\n"
+          "  adit up wg0            /etc/adit/wg0.conf, or /etc/wireguard/wg0.conf\n"
+          "  adit up ./tunnel.conf  the link 'tunnel'\n",
+          command_up },
+        { "down", "NAME|FILE", "Take a link down",
+          "Undoes its addresses and routes, and returns when the link is gone.\n\n"
+          "Examples:\n"
+          "  adit down wg0\n",
+          command_down },
+        { "reload", "FILE|NAME", "Make a running link what its file says",
+          "Checks the whole file first. Sessions of peers that stay are kept. What was taken out of the file\n"
+          "goes from the link, live edits that were not saved among it; only the port stays, when the file names "
+          "none.\n\n"
+          "Examples:\n"
+          "  adit check wg0 && adit reload wg0\n",
+          command_reload },
+        { "check", "FILE|NAME", "Look for mistakes in a file, and change nothing",
+          "Reads the key files it names, too. Exit status 1 with the first mistake as file:line:column.\n\n"
+          "Examples:\n"
+          "  adit check tunnel.conf\n",
+          command_check },
+        { "show", "[NAME] [--json]", "Show all links that are up, or one",
+          "Of each peer: where it is, what it may send, the age of the last handshake, the bytes that came and went, "
+          "and\n"
+          "  up                  a session is there\n"
+          "  handshake pending   asked, and not answered yet\n"
+          "  idle                nothing to send\n"
+          "  no endpoint         waits for the peer to speak first\n"
+          "  name not resolved   the endpoint's name has no address yet; it is asked for again\n"
+          "Drop counters are shown when they are not zero. Colours: on a terminal, unless NO_COLOR is set.\n\n"
+          "  --json   for programs: {\"links\": [LINK...]}, where LINK has\n"
+          "    name, config (path or null), managed (false: addresses and routes are not adit's), public_key (or "
+          "null),\n"
+          "    listen_port, fwmark (0: none), mtu (null: automatic), table (\"auto\", \"off\" or a number),\n"
+          "    addresses [prefix...], routes [prefix...], drops {reason: packets}, peers [PEER...]; and PEER has\n"
+          "    public_key, name (or null), endpoint (where it is now, or null), endpoint_configured (host:port or "
+          "null),\n"
+          "    allowed_ips [prefix...], preshared_key (is there one: true or false), persistent_keepalive (seconds, 0: "
+          "off),\n"
+          "    last_handshake (seconds since the epoch, null: never), rx_bytes, tx_bytes, handshake_attempts,\n"
+          "    state (\"up\", \"pending\", \"idle\", \"no_endpoint\" or \"unresolved\")\n\n"
+          "Examples:\n"
+          "  adit show wg0\n"
+          "  adit show --json | jq '.links[].peers[] | select(.state != \"up\") | .name'\n",
+          command_show },
+        { "peer add", "NAME PUBLICKEY [OPTION]...", "Add a peer to a running link",
+          "With its allowed IPs and their routes. Refused when the peer is there already. To keep it: adit save "
+          "NAME.\n\n" PEER_OPTIONS "\nExamples:\n"
+          "  adit peer add wg0 \"$(cat berlin.pub)\" --name berlin --endpoint berlin.example.org:51820 \\\n"
+          "      --allowed-ips 10.0.0.2/32,192.168.2.0/24 --keepalive 25 --preshared-key berlin.psk\n",
+          command_peer_add },
+        { "peer set", "NAME PEER OPTION...", "Change a peer of a running link",
+          "PEER is a public key or a Name. What is not named by an option stays. Refused when there is no such "
+          "peer.\n\n" PEER_OPTIONS "\nExamples:\n"
+          "  adit peer set wg0 berlin --endpoint 192.0.2.7:51820\n"
+          "  adit peer set wg0 berlin --preshared-key none --keepalive off\n",
+          command_peer_set },
+        { "peer remove", "NAME PEER", "Remove a peer from a running link",
+          "With its session, its allowed IPs and their routes.\n\n"
+          "Examples:\n"
+          "  adit peer remove wg0 berlin\n",
+          command_peer_remove },
+        { "peer list", "NAME [--json]", "List the peers of a running link with their whole keys",
+          "\n  --json   {\"peers\": [PEER...]} as in adit show --help\n\n"
+          "Examples:\n"
+          "  adit peer list wg0\n",
+          command_peer_list },
+        { "route add", "NAME PEER PREFIX...", "Lead prefixes to a peer",
+          "As the peer's allowed IPs and as routes of the host, both or neither. A prefix that another peer has "
+          "moves.\n"
+          "To keep it: adit save NAME.\n\n"
+          "Examples:\n"
+          "  adit route add wg0 berlin 192.168.7.0/24 fd00:7::/64\n",
+          command_route_add },
+        { "route del", "NAME PEER PREFIX...", "Lead prefixes to a peer no more",
+          "Takes them from its allowed IPs and from the host's routes.\n\n"
+          "Examples:\n"
+          "  adit route del wg0 berlin 192.168.7.0/24\n",
+          command_route_del },
+        { "route list", "NAME", "List the prefixes of a link's peers, and whether the host has a route",
+          "\nExamples:\n"
+          "  adit route list wg0\n",
+          command_route_list },
+        { "key set", "NAME [FILE|-]", "Change the private key of a running link",
+          "From a file that only its owner can read, or from stdin. The peers need the new public key: until then no "
+          "handshake\n"
+          "succeeds.\n\n"
+          "Examples:\n"
+          "  adit genkey | adit key set wg0 && adit save wg0\n",
+          command_key_set },
+        { "save", "NAME [FILE]", "Write a running link to its file",
+          "To FILE, or the file that the link was brought up from, or /etc/adit/NAME.conf. What is only in that file\n"
+          "(DNS, PreUp and its like, SaveConfig, PrivateKeyFile, PresharedKeyFile) is kept; comments are not. The file "
+          "is\n"
+          "replaced whole, and only its owner can read it.\n\n"
+          "Examples:\n"
+          "  adit peer add wg0 \"$(cat berlin.pub)\" --name berlin && adit save wg0\n",
+          command_save },
+        { 0 },
+};

@@ -1,0 +1,162 @@
+/* Keys: genkey, pubkey and genpsk are what `wg` has under these names, byte for byte. A key comes from a file or from
+ * stdin, never from an argument: arguments are everybody's to read. */
+#include "ctl/client.h"
+#include "ctl/command.h"
+#include "ctl/live.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEY_FILE_MAX = 256 }; /* a key, and white space after it */
+
+static void warn_if_world_readable(void)
+{
+        struct stat st;
+
+        if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO))
+                complain(0, "warning: writing a key to a file that everybody can read; run: umask 077, and again");
+}
+
+static int key_print(const struct key *key)
+{
+        char text[KEY_BASE64_LEN];
+        ssize_t wrote;
+
+        key_to_base64(text, key);
+        text[KEY_BASE64_LEN - 1] = '\n';
+        wrote = TEMP_FAILURE_RETRY(write(STDOUT_FILENO, text, sizeof text));
+        sodium_memzero(text, sizeof text);
+        if (wrote == (ssize_t)sizeof text) return STATUS_OK;
+        return complain(STATUS_FAILED, "writing the key: %s", wrote < 0 ? strerror(errno) : "cut short");
+}
+
+/* "adit: FILE: ..." for whoever gave `path`. */
+static int key_read_fd(struct key *out, int fd, const char *label)
+{
+        char text[KEY_FILE_MAX];
+        size_t len = 0;
+        ssize_t got;
+        bool valid;
+
+        while ((got = TEMP_FAILURE_RETRY(read(fd, text + len, sizeof text - len))) > 0 && len < sizeof text)
+                len += (size_t)got;
+        while (len > 0 && isspace((unsigned char)text[len - 1]))
+                len--;
+        valid = got == 0 && len == KEY_BASE64_LEN - 1 && key_from_base64(out, text, len);
+        sodium_memzero(text, sizeof text);
+        if (got < 0) return complain(STATUS_FAILED, "%s: %s", label, strerror(errno));
+        if (valid) return STATUS_OK;
+        return complain(STATUS_FAILED,
+                        "%s: this is not a key: 44 characters of base64, as adit genkey and adit genpsk make them",
+                        label);
+}
+
+static int key_file_check(int fd, const char *path)
+{
+        struct stat st;
+
+        if (fstat(fd, &st) < 0) return complain(STATUS_FAILED, "%s: %s", path, strerror(errno));
+        if (!S_ISREG(st.st_mode))
+                return complain(STATUS_FAILED,
+                                "%s: not a regular file; to read a key from a pipe, give - and the pipe as stdin",
+                                path);
+        if (st.st_mode & (S_IRWXG | S_IRWXO))
+                return complain(STATUS_FAILED,
+                                "%s: others than its owner can read this key; mend it with: chmod 600 %s", path, path);
+        return STATUS_OK;
+}
+
+int key_read(struct key *out, const char *path)
+{
+        int fd, status;
+
+        if (!strcmp(path, "-")) return key_read_fd(out, STDIN_FILENO, "stdin");
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0) return complain(errno == EACCES ? STATUS_DENIED : STATUS_FAILED, "%s: %s", path, strerror(errno));
+        status = key_file_check(fd, path);
+        if (!status) status = key_read_fd(out, fd, path);
+        close(fd);
+        return status;
+}
+
+static int generate(const struct command *self, int argc, char **argv, void (*make)(struct key *))
+{
+        struct key key;
+        int status = options_parse(self, NULL, 0, 0, &argc, &argv);
+
+        if (status != OPTIONS_PROCEED) return status;
+        warn_if_world_readable();
+        make(&key);
+        status = key_print(&key);
+        sodium_memzero(&key, sizeof key);
+        return status;
+}
+
+int command_genkey(const struct command *self, int argc, char **argv, struct pool *pool)
+{
+        (void)pool;
+        return generate(self, argc, argv, key_generate_private);
+}
+
+int command_genpsk(const struct command *self, int argc, char **argv, struct pool *pool)
+{
+        (void)pool;
+        return generate(self, argc, argv, key_generate_preshared);
+}
+
+int command_pubkey(const struct command *self, int argc, char **argv, struct pool *pool)
+{
+        struct key private_key = { 0 }, public_key;
+        int status = options_parse(self, NULL, 0, 0, &argc, &argv);
+
+        (void)pool;
+        if (status != OPTIONS_PROCEED) return status;
+        status = key_read(&private_key, "-");
+        if (!status) {
+                key_clamp(&private_key); /* so that all zero is a key too, as it is for wg */
+                key_public_from_private(&public_key, &private_key);
+                status = key_print(&public_key);
+        }
+        sodium_memzero(&private_key, sizeof private_key);
+        return status;
+}
+
+/* A peer with the link's own public key is dropped by the tunnel process: it leaves the host's state too. */
+static int key_change(struct edit *edit, void *arg)
+{
+        const struct key *private_key = arg;
+        struct key public_key;
+        struct conf_peer *self = NULL;
+
+        edit->set.flags |= CONF_HAS_PRIVATE_KEY;
+        edit->set.private_key = *private_key;
+        if (key_public_from_private(&public_key, private_key)) self = conf_peer_find(&edit->live.conf, &public_key);
+        if (self) {
+                char text[KEY_BASE64_LEN];
+
+                complain(0, "%s: peer %s has this key, and is removed: a link is not its own peer", edit->live.name,
+                         peer_label(self, text));
+                live_peer_remove(&edit->live, self);
+        }
+        return STATUS_OK;
+}
+
+int command_key_set(const struct command *self, int argc, char **argv, struct pool *pool)
+{
+        struct key private_key = { 0 };
+        int status = options_parse(self, NULL, 1, 2, &argc, &argv);
+
+        if (status != OPTIONS_PROCEED) return status;
+        status = link_name_check(argv[0]);
+        if (!status) status = key_read(&private_key, argc > 1 ? argv[1] : "-");
+        if (!status && key_is_zero(&private_key))
+                status = complain(STATUS_FAILED, "an all-zero key is no key; make one with: adit genkey");
+        if (!status) status = live_edit(argv[0], pool, key_change, &private_key);
+        sodium_memzero(&private_key, sizeof private_key);
+        return status;
+}

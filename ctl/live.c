@@ -1,0 +1,219 @@
+#include "ctl/live.h"
+#include "ctl/client.h"
+#include "ctl/command.h"
+#include "daemon/conf/records.h"
+#include "daemon/conf/uapi.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- reading ------------------------------------------------------------------------------------------------------
+ */
+
+static int read_whole(int fd, const char *name, struct pool *pool, uint8_t **bytes, size_t *len)
+{
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < 0 || st.st_size > CONTROL_DATA_MAX)
+                return complain(STATUS_FAILED, "%s: aditd's answer is not complete", name);
+        *len = (size_t)st.st_size;
+        *bytes = pool_alloc(pool, *len + 1);
+        if (!*bytes) return complain_memory();
+        for (size_t got = 0; got < *len;) {
+                ssize_t more = TEMP_FAILURE_RETRY(pread(fd, *bytes + got, *len - got, (off_t)got));
+
+                if (more <= 0) return complain(STATUS_FAILED, "%s: reading aditd's answer: %s", name, strerror(errno));
+                got += (size_t)more;
+        }
+        return STATUS_OK;
+}
+
+static int merge_addresses(struct live *live, struct pool *pool)
+{
+        struct conf_prefix **end = &live->conf.addresses;
+
+        for (size_t i = 0; i < live->host.address_count; i++, end = &(*end)->next) {
+                *end = pool_alloc(pool, sizeof **end);
+                if (!*end) return complain_memory();
+                (*end)->prefix = live->host.addresses[i];
+        }
+        *end = NULL;
+        return STATUS_OK;
+}
+
+/* Records are mostly in the order of the peers: the search goes on where the last one ended. */
+static void merge_endpoints(struct live *live)
+{
+        struct conf_peer *peer = live->conf.peers;
+
+        for (size_t i = 0; i < live->host.endpoint_count; i++) {
+                const struct host_endpoint *endpoint = &live->host.endpoints[i];
+                struct key key;
+
+                memcpy(key.bytes, endpoint->public_key, sizeof key.bytes);
+                while (peer && memcmp(&peer->public_key, &key, sizeof key) != 0)
+                        peer = peer->next;
+                if (!peer) peer = conf_peer_find(&live->conf, &key);
+                if (!peer) continue; /* removed over the UAPI socket */
+                peer->endpoint_host = endpoint->host;
+                peer->endpoint_port = endpoint->port;
+        }
+}
+
+static int merge(struct live *live, struct pool *pool)
+{
+        struct conf *conf = &live->conf;
+
+        for (struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
+                peer->endpoint_host = NULL;
+                peer->endpoint_port = 0;
+        }
+        merge_endpoints(live);
+        conf->mtu = live->host.mtu;
+        conf->table = live->host.table;
+        conf->flags |= CONF_HAS_LISTEN_PORT;
+        conf->flags &= ~(unsigned)CONF_HAS_FWMARK;
+        if (conf->fwmark) conf->flags |= CONF_HAS_FWMARK;
+        return merge_addresses(live, pool);
+}
+
+static int parse(struct live *live, struct pool *pool, const int fds[CLIENT_FDS])
+{
+        uint8_t *text, *records;
+        size_t text_len, records_len;
+        struct conf_error error = { 0 };
+        const char *why = "";
+        int status = read_whole(fds[0], live->name, pool, &text, &text_len);
+
+        if (!status) status = read_whole(fds[1], live->name, pool, &records, &records_len);
+        if (status) return status;
+        if (!uapi_parse_get(&live->conf, pool, (char *)text, text_len, &error))
+                return complain(STATUS_FAILED, "%s: aditd's status, line %u: %s", live->name, error.line, error.text);
+        if (!records_read(&live->host, pool, records, records_len, &why))
+                return complain(STATUS_FAILED, "%s: aditd's host state: %s", live->name, why);
+        return merge(live, pool);
+}
+
+static int read_link(struct live *out, struct pool *pool, const char *name, uint32_t op, bool quiet)
+{
+        struct control_request request = { .op = op };
+        struct control_reply reply;
+        int fd, fds[CLIENT_FDS], status;
+
+        *out = (struct live){ 0 };
+        status = client_open(&fd, name, quiet);
+        if (status) return status;
+        snprintf(out->name, sizeof out->name, "%s", name);
+        status = client_call(fd, name, &request, NULL, &reply, fds);
+        close(fd);
+        if (status) return status;
+        status = client_verdict(name, &reply);
+        if (!status) status = parse(out, pool, fds);
+        for (int i = 0; i < CLIENT_FDS; i++)
+                if (fds[i] >= 0) close(fds[i]);
+        out->generation = reply.generation;
+        memcpy(out->path, reply.text, sizeof out->path);
+        return status;
+}
+
+int live_read(struct live *out, struct pool *pool, const char *name, bool secrets)
+{
+        return read_link(out, pool, name, secrets ? CONTROL_SHOW_SECRETS : CONTROL_SHOW, false);
+}
+
+int live_read_quietly(struct live *out, struct pool *pool, const char *name)
+{
+        return read_link(out, pool, name, CONTROL_SHOW, true);
+}
+
+/* ---- applying -----------------------------------------------------------------------------------------------------
+ */
+
+/* Makes a memfd of `size` bytes for writing through *map. */
+static int memfd_open(const char *label, size_t size, void **map)
+{
+        int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0) return -1;
+        *map = MAP_FAILED;
+        if (ftruncate(fd, (off_t)size) == 0) *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (*map == MAP_FAILED) {
+                close(fd);
+                return -1;
+        }
+        return fd;
+}
+
+/* Unmaps, cuts to `len` bytes and seals. */
+static bool memfd_seal(int fd, void *map, size_t size, size_t len)
+{
+        munmap(map, size);
+        return ftruncate(fd, (off_t)len) == 0 &&
+               fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0;
+}
+
+static int memfd_of_records(const struct host_state *host)
+{
+        size_t len = records_size(host), size = len + 1;
+        void *map;
+        int fd = memfd_open("adit-records", size, &map);
+
+        if (fd < 0) return -1;
+        records_write(host, map);
+        if (memfd_seal(fd, map, size, len)) return fd;
+        close(fd);
+        return -1;
+}
+
+static int memfd_of_text(const struct conf *set)
+{
+        struct writer writer = { 0 };
+        size_t size;
+        void *map;
+        int fd;
+
+        uapi_format_set(set, &writer);
+        size = writer.used + 1;
+        fd = memfd_open("adit-text", size, &map);
+        if (fd < 0) return -1;
+        writer = (struct writer){ map, size, 0 };
+        uapi_format_set(set, &writer);
+        if (memfd_seal(fd, map, size, writer.used)) return fd;
+        close(fd);
+        return -1;
+}
+
+static int call_apply(const char *name, uint64_t generation, const int fds[CLIENT_FDS], struct control_reply *reply)
+{
+        struct control_request request = { .op = CONTROL_APPLY, .generation = generation };
+        int fd, none[CLIENT_FDS], status = client_open(&fd, name, false);
+
+        if (status) return status;
+        status = client_call(fd, name, &request, fds, reply, none);
+        for (int i = 0; i < CLIENT_FDS; i++)
+                if (none[i] >= 0) close(none[i]);
+        close(fd);
+        return status;
+}
+
+int live_apply(const char *name, uint64_t generation, const struct host_state *host, const struct conf *set,
+               bool *again)
+{
+        int fds[CLIENT_FDS] = { memfd_of_records(host), memfd_of_text(set) };
+        struct control_reply reply = { 0 };
+        int status = STATUS_OK;
+
+        *again = false;
+        if (fds[0] < 0 || fds[1] < 0)
+                status = complain(STATUS_FAILED, "%s: memory for the request: %s", name, strerror(errno));
+        if (!status) status = call_apply(name, generation, fds, &reply);
+        for (int i = 0; i < CLIENT_FDS; i++)
+                if (fds[i] >= 0) close(fds[i]);
+        *again = !status && reply.error == EAGAIN;
+        return status || *again ? status : client_verdict(name, &reply);
+}

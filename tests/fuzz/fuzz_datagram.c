@@ -1,0 +1,516 @@
+/* Two engines with a session, and an input that says what happens to them: datagrams raw, copied and mangled, time,
+ * inner packets, changes of the configuration. Every input starts from the same state, byte for byte.
+ *
+ * What must hold, else abort():
+ * - only a datagram that the other engine sent to this one, unchanged, is delivered, once, and is what went in there;
+ * - any other draws no effect, unless it differs only where the protocol does not look (sender index, macs); under
+ *   load it may draw a cookie reply, not longer than itself;
+ * - a drop is counted under its reason; after a tick the deadline moves on. */
+#include "crypto/cookie.h"
+#include "crypto/message.h"
+#include "daemon/proto/engine.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+        SIDES = 2,
+        MTU = 1420,
+        BUFFER = MTU + DATA_OVERHEAD + PACKET_PADDING,
+        CAPTURED = 64, /* datagrams sent, the newest */
+        INNER = 64,    /* inner packets sent, the newest */
+        STEPS = 256,   /* of one input */
+        LOAD = 1200,   /* initiations at once that put both under load */
+};
+
+#define NS_PER_MS  UINT64_C(1000000)
+#define WALL_EPOCH UINT64_C(1700000000000000000)
+
+struct side {
+        struct engine *engine;
+        void *memory;
+        size_t size;
+        uint64_t random;
+        struct key private_key, public_key;
+        union socket_address address;
+};
+
+struct message {
+        unsigned from;
+        size_t len;
+        bool carried; /* to the other side */
+        uint8_t bytes[BUFFER];
+};
+
+struct inner {
+        unsigned from;
+        bool delivered;
+        size_t len;
+        uint8_t bytes[MTU];
+};
+
+/* All but the engines' memory; plain data, so that a copy is a snapshot. */
+static struct state {
+        struct side sides[SIDES];
+        uint64_t now;
+        unsigned message_count, inner_count;
+        struct message messages[CAPTURED];
+        struct inner inners[INNER];
+} s;
+
+/* Where an input may begin: with a session, or also under load, which an input alone would be too slow to bring about.
+ */
+enum { CALM, UNDER_LOAD, BEGINNINGS };
+
+static struct snapshot {
+        struct state state;
+        void *memory[SIDES];
+} snapshots[BEGINNINGS];
+
+static struct input {
+        const uint8_t *at, *end;
+} in;
+
+static void check(bool ok)
+{
+        if (!ok) abort();
+}
+
+static uint8_t take(void)
+{
+        return in.at < in.end ? *in.at++ : 0;
+}
+
+static uint64_t splitmix(uint64_t *state)
+{
+        uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+        z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+        return z ^ z >> 31;
+}
+
+static void fill(void *context, void *bytes, size_t len)
+{
+        for (size_t i = 0; i < len; i++)
+                ((uint8_t *)bytes)[i] = (uint8_t)(splitmix(context) >> 32);
+}
+
+static union socket_address address_of(uint8_t last)
+{
+        union socket_address a;
+
+        memset(&a, 0, sizeof a);
+        a.in.sin_family = AF_INET;
+        a.in.sin_addr.s_addr = htonl(0xc0000200u + last);
+        a.in.sin_port = htons(51820);
+        return a;
+}
+
+/* ---- What comes out of an engine --------------------------------------------------------------------------------- */
+
+static void capture(unsigned from, const uint8_t *bytes, size_t len)
+{
+        struct message *m = &s.messages[s.message_count++ % CAPTURED];
+
+        check(len <= BUFFER);
+        *m = (struct message){ .from = from, .len = len };
+        memcpy(m->bytes, bytes, len);
+}
+
+static void settle(unsigned side, struct effects *effects);
+
+static void flush(unsigned side, struct peer *peer)
+{
+        struct engine *engine = s.sides[side].engine;
+        uint8_t datagram[BUFFER];
+        struct tx tx;
+
+        while (engine_staged_next(engine, s.now, peer, &tx, datagram)) {
+                struct effects effects = { .count = 0 };
+
+                capture(side, datagram, tx.len);
+                engine_tx_commit(engine, s.now, WALL_EPOCH + s.now, &tx, true, &effects);
+                settle(side, &effects);
+        }
+}
+
+static void settle(unsigned side, struct effects *effects)
+{
+        check(effects->count <= EFFECTS_MAX);
+        for (unsigned i = 0; i < effects->count; i++) {
+                const struct effect *e = &effects->list[i];
+
+                if (e->type == EFFECT_SEND) capture(side, e->bytes, e->len);
+                if (e->type == EFFECT_FLUSH) flush(side, e->peer);
+        }
+}
+
+/* ---- A datagram -------------------------------------------------------------------------------------------------- */
+
+static bool same_but_for_macs(const struct message *m, const uint8_t *bytes, size_t len)
+{
+        size_t macs = len - sizeof(struct message_macs);
+
+        if (len < sizeof(struct message_response) || m->bytes[0] > MESSAGE_RESPONSE) return false;
+        return memcmp(m->bytes, bytes, 4) == 0 && memcmp(m->bytes + 8, bytes + 8, macs - 8) == 0;
+}
+
+enum likeness { FORGED, NEARLY_GENUINE, GENUINE };
+
+static enum likeness likeness_of(unsigned to, const uint8_t *bytes, size_t len)
+{
+        enum likeness best = FORGED;
+
+        for (unsigned i = 0; i < CAPTURED; i++) {
+                const struct message *m = &s.messages[i];
+
+                if (m->len != len || m->from == to || len == 0) continue;
+                if (memcmp(m->bytes, bytes, len) == 0) return GENUINE;
+                if (same_but_for_macs(m, bytes, len)) best = NEARLY_GENUINE;
+        }
+        return best;
+}
+
+static void check_delivered(unsigned at, const uint8_t *bytes, size_t len)
+{
+        for (unsigned i = 0; i < INNER; i++) {
+                struct inner *p = &s.inners[i];
+
+                /* an IP header may claim less than was sent, or, up to the padding, more */
+                if (p->from == at || p->delivered || p->len + PACKET_PADDING <= len) continue;
+                if (len > MTU || memcmp(p->bytes, bytes, len) != 0) continue;
+                p->delivered = true;
+                return;
+        }
+        abort(); /* nobody sent that, or it came twice */
+}
+
+static void check_answer(enum likeness likeness, enum drop reason, size_t len, const struct effects *effects)
+{
+        if (reason == DROP_RX_UNDER_LOAD) {
+                check(effects->count == 1 && effects->list[0].type == EFFECT_SEND);
+                check(effects->list[0].bytes[0] == MESSAGE_COOKIE_REPLY && effects->list[0].len <= len);
+        } else if (likeness == FORGED) {
+                check(effects->count == 0);
+                check(reason != DROP_NONE);
+        }
+}
+
+static void datagram(unsigned to, const struct endpoint *from, uint8_t *bytes, size_t len)
+{
+        struct engine *engine = s.sides[to].engine;
+        enum likeness likeness = likeness_of(to, bytes, len);
+        struct effects effects = { .count = 0 };
+        enum drop reason = DROP_NONE;
+        uint64_t drops[DROP_COUNT];
+        size_t deliver = 0;
+        struct rx rx;
+
+        memcpy(drops, engine_drops(engine), sizeof drops);
+        if (engine_rx_begin(engine, s.now, WALL_EPOCH + s.now, bytes, len, from, &rx, &reason, &effects)) {
+                bool opened = rx_open(&rx);
+
+                check(opened == (likeness == GENUINE));
+                if (engine_rx_commit(engine, s.now, WALL_EPOCH + s.now, &rx, opened, from, &deliver, &reason,
+                                     &effects)) {
+                        check(likeness == GENUINE && reason == DROP_NONE);
+                        check(rx.plain >= bytes && rx.plain + deliver <= bytes + len);
+                        check_delivered(to, rx.plain, deliver);
+                }
+        }
+        check(reason == DROP_NONE || engine_drops(engine)[reason] == drops[reason] + 1);
+        check_answer(likeness, reason, len, &effects);
+        settle(to, &effects);
+}
+
+/* In memory of just this size, so that a read past its end is seen. */
+static void datagram_exact(unsigned to, uint8_t address, const uint8_t *bytes, size_t len)
+{
+        const struct endpoint from = { .remote = address_of(address) };
+        uint8_t *copy = malloc(len ? len : 1);
+
+        check(copy != NULL);
+        memcpy(copy, bytes, len);
+        datagram(to, &from, copy, len);
+        free(copy);
+}
+
+/* ---- What an input can ask for ----------------------------------------------------------------------------------- */
+
+static void do_raw(void)
+{
+        uint8_t how = take(), bytes[256] = { 0 };
+        size_t len = take();
+
+        for (size_t i = 0; i < len; i++)
+                bytes[i] = take();
+        if (how & 2) memcpy(bytes, (uint8_t[]){ (uint8_t)(1 + how / 4 % 4), 0, 0, 0 }, 4);
+        datagram_exact(how & 1, 1, bytes, len);
+}
+
+/* A message sent before, changed in up to seven places, cut or grown; its mac1 made good again if asked for. */
+static void do_mangled(void)
+{
+        uint8_t how = take(), changes = take();
+        const struct message *m = &s.messages[(s.message_count - 1 - take() % CAPTURED) % CAPTURED];
+        uint8_t bytes[BUFFER + 256] = { 0 };
+        size_t len = m->len;
+        unsigned to = how & 1;
+
+        if (len == 0) return;
+        memcpy(bytes, m->bytes, len);
+        for (unsigned i = 0; i < changes % 8u; i++) {
+                size_t at = (size_t)take() << 8 | take();
+
+                bytes[at % len] ^= take();
+        }
+        if (how & 2) len = how & 4 ? len + take() : take() % (len + 1);
+        if (how & 8 && (len == sizeof(struct message_initiation) || len == sizeof(struct message_response))) {
+                struct cookie_jar jar;
+
+                cookie_jar_init(&jar, &s.sides[to].public_key);
+                cookie_add_macs(&jar, s.now, bytes, len);
+        }
+        datagram_exact(to, how & 16 ? 9 : (uint8_t)(2 - to), bytes, len);
+}
+
+/* Carries the oldest messages not yet carried, in order, up to a number: the network doing its work. */
+static void carry(unsigned most)
+{
+        unsigned first = s.message_count > CAPTURED ? s.message_count - CAPTURED : 0;
+
+        for (unsigned i = first; i != s.message_count && most; i++) {
+                struct message *m = &s.messages[i % CAPTURED];
+
+                if (m->carried || m->len == 0) continue;
+                m->carried = true;
+                most--;
+                datagram_exact(!m->from, (uint8_t)(1 + m->from), m->bytes, m->len);
+        }
+}
+
+static void tick(unsigned side)
+{
+        struct engine *engine = s.sides[side].engine;
+
+        for (unsigned i = 0; i < 64 && engine_deadline(engine) <= s.now; i++) {
+                struct effects effects = { .count = 0 };
+
+                engine_tick(engine, s.now, WALL_EPOCH + s.now, &effects);
+                check(effects.count > 0 || engine_deadline(engine) > s.now);
+                settle(side, &effects);
+        }
+        check(engine_deadline(engine) > s.now);
+}
+
+/* Time passes, deadline by deadline if there are not too many, else in a jump, as after a suspend. */
+static void do_time(void)
+{
+        static const uint64_t units[4] = { NS_PER_MS, 100 * NS_PER_MS, 5000 * NS_PER_MS, 60000 * NS_PER_MS };
+        uint8_t how = take();
+        uint64_t end = s.now + units[how & 3] * (1 + take());
+
+        for (unsigned i = 0; i < 32 && !(how & 4); i++) {
+                uint64_t a = engine_deadline(s.sides[0].engine), b = engine_deadline(s.sides[1].engine);
+                uint64_t next = a < b ? a : b;
+
+                if (next > end) break;
+                if (next > s.now) s.now = next;
+                tick(0);
+                tick(1);
+                if (how & 8) carry(CAPTURED);
+        }
+        s.now = end;
+        tick(0);
+        tick(1);
+}
+
+static void send_inner(unsigned side, uint8_t *packet, size_t len)
+{
+        struct engine *engine = s.sides[side].engine;
+        struct effects effects = { .count = 0 };
+        enum drop reason = DROP_NONE;
+        uint8_t out[BUFFER];
+        struct tx tx;
+
+        if (engine_tx_begin(engine, s.now, WALL_EPOCH + s.now, packet, len, &tx, &reason, &effects)) {
+                check(tx.len <= sizeof out && tx.plain_len >= len);
+                tx_seal(&tx, out, packet, len);
+                capture(side, out, tx.len);
+                settle(side, &effects);
+                effects.count = 0;
+                engine_tx_commit(engine, s.now, WALL_EPOCH + s.now, &tx, true, &effects);
+        }
+        settle(side, &effects);
+}
+
+/* From 10.0.0.1 (or fd00::1) to 10.0.0.2, or the other way; or whatever the input says. */
+static void do_inner(void)
+{
+        uint8_t how = take(), packet[MTU + PACKET_PADDING] = { 0 };
+        unsigned side = how & 1;
+        bool v6 = how & 2;
+        size_t header = v6 ? 40 : 20, len = header + (how & 4 ? 5u * take() : take() % 32u);
+        struct inner *p = &s.inners[s.inner_count % INNER];
+
+        packet[0] = v6 ? 0x60 : 0x45;
+        packet[v6 ? 4 : 2] = (uint8_t)((v6 ? len - 40 : len) >> 8);
+        packet[v6 ? 5 : 3] = (uint8_t)(v6 ? len - 40 : len);
+        memcpy(packet + (v6 ? 8 : 12), v6 ? (uint8_t[4]){ 0xfd } : (uint8_t[4]){ 10 }, 4);
+        memcpy(packet + (v6 ? 24 : 16), v6 ? (uint8_t[4]){ 0xfd } : (uint8_t[4]){ 10 }, 4);
+        packet[v6 ? 23 : 15] = (uint8_t)(1 + side);
+        packet[v6 ? 39 : 19] = (uint8_t)(2 - side);
+        memcpy(packet + (v6 ? 6 : 4), &s.inner_count, v6 ? 1 : 2);
+        if (how & 8) packet[take() % len] = take();
+        if (how & 16) len = take() % (len + 1); /* cut: it may still go, but is not delivered */
+        *p = (struct inner){ .from = side, .len = len };
+        memcpy(p->bytes, packet, len);
+        s.inner_count++;
+        send_inner(side, packet, len);
+}
+
+static void reconfigure(unsigned side, uint8_t what)
+{
+        struct side *self = &s.sides[side];
+        struct peer *peer = engine_peer_find(self->engine, &s.sides[!side].public_key);
+        struct prefix prefix = { .family = AF_INET, .length = take() % 33, .bytes = { 10, 0, 0, (uint8_t)(2 - side) } };
+        union socket_address remote = address_of((uint8_t)(2 - side));
+        struct key key = { { take() % 3 } };
+
+        if (!peer) peer = engine_peer_add(self->engine, s.now, &s.sides[!side].public_key);
+        if (!peer) { /* only our own key, or none, can be the reason */
+                engine_set_private_key(self->engine, s.now, &self->private_key);
+                return;
+        }
+        engine_peer_set_endpoint(peer, &remote);
+        if (what == 0) engine_peer_set_preshared_key(peer, &key);
+        if (what == 1) engine_peer_set_keepalive(self->engine, s.now, peer, take());
+        if (what == 2) engine_allowed_ip_remove(self->engine, peer, &prefix);
+        if (what == 3) engine_allowed_ips_clear(self->engine, peer);
+        if (what == 4) engine_set_up(self->engine, s.now, take() & 1);
+        if (what == 5) engine_set_mtu(self->engine, 576u + 3u * take());
+        if (what == 6) engine_set_private_key(self->engine, s.now, take() & 1 ? &self->private_key : &key);
+        if (what == 7) engine_peer_remove(self->engine, peer);
+        if (what != 7 && what != 3) (void)engine_allowed_ip_add(self->engine, peer, &prefix);
+}
+
+static void do_config(void)
+{
+        uint8_t how = take();
+
+        reconfigure(how & 1, how / 2 % 8);
+}
+
+static void do_carry(void)
+{
+        uint8_t how = take();
+
+        if (how & 1) carry(how / 2);
+        else if (how / 2)
+                s.messages[(s.message_count - how / 2) % CAPTURED].carried = true; /* lost */
+}
+
+static void (*const steps[])(void) = { do_raw, do_mangled, do_time, do_inner, do_carry, do_config };
+
+/* ---- The state where every input begins -------------------------------------------------------------------------- */
+
+static void side_init(unsigned i)
+{
+        static const struct engine_config config = {
+                .max_peers = 2, .max_prefixes = 8, .max_staged = 8, .staged_size = MTU
+        };
+        struct side *side = &s.sides[i];
+        const struct engine_random random = { fill, &side->random };
+
+        side->random = 100 + i;
+        fill(&side->random, side->private_key.bytes, KEY_LEN);
+        key_clamp(&side->private_key);
+        key_public_from_private(&side->public_key, &side->private_key);
+        side->size = engine_memory(&config);
+        side->memory = mmap(NULL, side->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        check(side->memory != MAP_FAILED);
+        side->engine = engine_new(side->memory, side->size, &config, &random, s.now);
+        check(side->engine != NULL);
+        engine_set_private_key(side->engine, s.now, &side->private_key);
+        engine_set_mtu(side->engine, MTU);
+        engine_set_up(side->engine, s.now, true);
+}
+
+static void introduce(unsigned i)
+{
+        const struct prefix v4 = { AF_INET, 32, { 10, 0, 0, (uint8_t)(2 - i) } };
+        const struct prefix v6 = { AF_INET6, 16, { 0xfd } };
+        const union socket_address remote = address_of((uint8_t)(2 - i));
+        struct peer *peer = engine_peer_add(s.sides[i].engine, s.now, &s.sides[!i].public_key);
+
+        check(peer != NULL);
+        engine_peer_set_endpoint(peer, &remote);
+        check(engine_allowed_ip_add(s.sides[i].engine, peer, &v4));
+        check(engine_allowed_ip_add(s.sides[i].engine, peer, &v6));
+}
+
+static void snapshot_take(unsigned which)
+{
+        snapshots[which].state = s;
+        for (unsigned i = 0; i < SIDES; i++) {
+                snapshots[which].memory[i] = malloc(s.sides[i].size);
+                check(snapshots[which].memory[i] != NULL);
+                memcpy(snapshots[which].memory[i], s.sides[i].memory, s.sides[i].size);
+        }
+}
+
+static void snapshot_restore(unsigned which)
+{
+        s = snapshots[which].state;
+        for (unsigned i = 0; i < SIDES; i++)
+                memcpy(s.sides[i].memory, snapshots[which].memory[i], s.sides[i].size);
+}
+
+/* An initiation as one makes it who knows no more than the public key. */
+static void load(unsigned to)
+{
+        struct message_initiation msg = { .type = le32_put(MESSAGE_INITIATION) };
+        struct cookie_jar jar;
+
+        cookie_jar_init(&jar, &s.sides[to].public_key);
+        cookie_add_macs(&jar, s.now, &msg, sizeof msg);
+        datagram_exact(to, 7, (const uint8_t *)&msg, sizeof msg);
+}
+
+static void start(void)
+{
+        check(sodium_init() >= 0);
+        s.now = 1000 * NS_PER_MS;
+        for (unsigned i = 0; i < SIDES; i++)
+                side_init(i);
+        for (unsigned i = 0; i < SIDES; i++)
+                introduce(i);
+        for (unsigned i = 0; i < 4; i++) { /* a handshake, and a packet each way of each family */
+                in = (struct input){ (const uint8_t[]){ (uint8_t)i, 3 }, NULL };
+                in.end = in.at + 2;
+                do_inner();
+                carry(CAPTURED);
+        }
+        for (unsigned i = 0; i < 4; i++)
+                check(s.inners[i].delivered);
+        s.now += 500 * NS_PER_MS;
+        snapshot_take(CALM);
+        for (unsigned i = 0; i < LOAD; i++)
+                load(i % SIDES);
+        snapshot_take(UNDER_LOAD);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        if (!snapshots[CALM].memory[0]) start();
+        snapshot_restore(size % BEGINNINGS);
+        in = (struct input){ data, data + size };
+        for (unsigned i = 0; i < STEPS && in.at < in.end; i++)
+                steps[take() % (sizeof steps / sizeof *steps)]();
+        return 0;
+}

@@ -111,6 +111,9 @@ static enum drop consume_response(struct engine *engine, const struct message_re
         if (!noise_consume_response(&peer->handshake, msg, &engine->identity, &keys)) return DROP_RX_BAD_HANDSHAKE;
 
         index_remove(&engine->store.indices, &peer->pending);
+        /* Both began at once: the side with the lesser public key prevails. */
+        if (memcmp(engine->identity.public_key.bytes, peer->handshake.remote_static.bytes, KEY_LEN) < 0)
+                sessions_prefer_current(&peer->sessions, engine->now);
         begun = sessions_begin(&peer->sessions, &engine->store, peer, &keys, &peer->handshake, true, engine->now);
         sodium_memzero(&keys, sizeof keys);
         message_accepted(engine, peer, sizeof *msg, from, out);

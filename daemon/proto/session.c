@@ -1,6 +1,9 @@
 #include "daemon/proto/session.h"
 #include "daemon/proto/timers.h"
 
+/* Some round trips, and short beside the wait for a peer that lost its sessions. */
+#define SESSION_YIELDS_TIME SECONDS(1)
+
 /* Out of its place; wiped at once, or when its last packet is committed. */
 static void drop(struct session **place, struct session_store *store)
 {
@@ -35,24 +38,27 @@ struct session *sessions_begin(struct sessions *sessions, struct session_store *
         index_insert(&store->indices, &session->entry, hs->local_index, peer, session);
 
         if (initiator) {
-                /* A `next` that waits is newer than `current`: the peer may be sending with it. */
-                move(&sessions->previous, sessions->next ? &sessions->next : &sessions->current, store);
-                drop(&sessions->current, store);
+                move(&sessions->previous, &sessions->current, store);
                 sessions->current = session;
         } else {
-                drop(&sessions->previous, store);
                 drop(&sessions->next, store);
                 sessions->next = session;
         }
         return session;
 }
 
-bool sessions_confirm(struct sessions *sessions, struct session_store *store, const struct session *session)
+bool sessions_confirm(struct sessions *sessions, struct session_store *store, const struct session *session,
+                      uint64_t now)
 {
-        if (!session || session != sessions->next) return false;
+        if (session != sessions->next || now < session->yields_until) return false;
         move(&sessions->previous, &sessions->current, store);
         move(&sessions->current, &sessions->next, store);
         return true;
+}
+
+void sessions_prefer_current(struct sessions *sessions, uint64_t now)
+{
+        if (sessions->next) sessions->next->yields_until = now + SESSION_YIELDS_TIME;
 }
 
 bool sessions_drop(struct sessions *sessions, struct session_store *store)

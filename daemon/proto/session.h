@@ -4,6 +4,9 @@
  *     previous  the one before: packets on their way still arrive
  *     next      we were the responder, and the initiator has not proved with a packet that it has the keys
  *
+ * When both sides begin at the same time, both handshakes get through, and each side would send with its own for two
+ * minutes, then begin at the same time again. So one of the two yields: see sessions_prefer_current().
+ *
  * A session is taken from the store when a handshake is done and given back, wiped, when it leaves these places; one
  * that a packet between begin and commit still uses is wiped at that commit. Pure. */
 #ifndef DAEMON_PROTO_SESSION_H
@@ -24,6 +27,7 @@ struct session {
         bool initiator;        /* we began the handshake: it is on us to renew it */
         bool sending;          /* false: our private key changed since; it only receives */
         uint64_t born;         /* ns */
+        uint64_t yields_until; /* ns; as `next` it receives, but does not become current before */
         uint64_t send_counter; /* of the next packet */
         struct replay window;
 };
@@ -47,7 +51,11 @@ struct session *sessions_begin(struct sessions *sessions, struct session_store *
                                const struct session_keys *keys, const struct handshake *hs, bool initiator,
                                uint64_t now);
 /* A packet proved that the initiator has the keys. True: the session was `next`, and is now `current`. */
-bool sessions_confirm(struct sessions *sessions, struct session_store *store, const struct session *session);
+bool sessions_confirm(struct sessions *sessions, struct session_store *store, const struct session *session,
+                      uint64_t now);
+/* For the side whose own handshake is the one that stays: a `next` of the peer's that crossed it yields, for as long as
+ * the peer needs to hear of ours. A peer that does not know ours (it restarted) is followed after that. */
+void sessions_prefer_current(struct sessions *sessions, uint64_t now);
 /* Drops all three. True: there was one. */
 bool sessions_drop(struct sessions *sessions, struct session_store *store);
 /* Our private key changed: what there is does not send any more. */

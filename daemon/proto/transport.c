@@ -217,7 +217,8 @@ static void rx_accepted(struct engine *engine, const struct rx *rx, const struct
         peer_set_endpoint(peer, from, out);
         peer->rx_bytes += rx->datagram_len;
         timers_any_packet_received(&peer->timers, engine->now);
-        if (sessions_confirm(&peer->sessions, &engine->store, rx->session)) peer_session_up(engine, peer, out);
+        if (sessions_confirm(&peer->sessions, &engine->store, rx->session, engine->now))
+                peer_session_up(engine, peer, out);
         if (!peer->rekeyed_on_receive && session_rekey_on_receive(peer->sessions.current, engine->now))
                 peer->rekeyed_on_receive = handshake_start(engine, peer, out);
 }

@@ -19,9 +19,11 @@ struct host_error {
 struct host *host_open(const char *link, const char *journal, struct host_error *error);
 void host_close(struct host *host); /* changes nothing */
 
-/* Makes the host look like `want`; all or nothing. The link is set up when managed. */
+/* Makes the host look like `want`; all or nothing. The link is set up when managed; when not, it must be up to take routes. What is
+ * there already makes no step, whoever made it; nothing is written then. */
 bool host_apply(struct host *host, const struct host_state *want, struct host_error *error);
-/* Removes all that is ours, and the journal. Best effort: goes on after an error, and reports the first. */
+/* Removes all that is ours, sets what was changed as it was, and removes the journal. Best effort: goes on after an error, reports the
+ * first, and then leaves the journal for the next start. */
 bool host_undo(struct host *host, struct host_error *error);
 /* The link's index and MTU now, and whether it is up; -ENODEV once it is elsewhere. */
 int host_link(struct host *host, struct link_info *out);

@@ -18,7 +18,6 @@ struct link_info {
 struct link_route {
         struct prefix prefix;
         uint32_t table;
-        bool ours; /* RTPROT_ADIT; else the kernel's own for an address, or somebody else's */
 };
 
 struct netlink *netlink_open(int *error);
@@ -31,7 +30,7 @@ int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up
 int netlink_addresses(struct netlink *netlink, int ifindex, struct prefix *out, size_t max, size_t *count);
 int netlink_change_address(struct netlink *netlink, int ifindex, const struct prefix *address, bool add);
 
-/* All unicast routes on the link, in all tables but the kernel's local one. */
+/* All unicast routes on the link, whoever made them, in all tables but the kernel's local one. */
 int netlink_routes(struct netlink *netlink, int ifindex, struct link_route *out, size_t max, size_t *count);
 /* Removes only what is ours. */
 int netlink_change_route(struct netlink *netlink, int ifindex, uint32_t table, const struct prefix *route, bool add);

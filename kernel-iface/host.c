@@ -1,0 +1,374 @@
+#include "kernel-iface/host.h"
+
+#include "kernel-iface/journal.h"
+#include "kernel-iface/steps.h"
+#include "kernel-iface/wanted.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
+enum { ROUNDS = 4 };
+
+struct host {
+        struct netlink *netlink;
+        char *path; /* of the journal */
+        struct journal journal;
+};
+
+static bool fail(struct host_error *error, int code, const char *what)
+{
+        error->error = code < 0 ? -code : code;
+        snprintf(error->text, sizeof error->text, "%s: %s", what, strerror(error->error));
+        return false;
+}
+
+static bool add_all(struct plan_state *to, const struct plan_state *from)
+{
+        for (size_t i = 0; i < from->count; i++)
+                if (!plan_add(to, &from->items[i])) return false;
+        plan_sort(to);
+        return true;
+}
+
+/* Opening and closing */
+
+static bool undo_crash(struct host *host, struct host_error *error)
+{
+        int code = journal_read(host->path, &host->journal);
+
+        if (code == -ENOENT) return true;
+        if (code) {
+                fail(error, code, host->path);
+                strncat(error->text, ": not a journal of Adit: look at `ip rule`, then remove it",
+                        sizeof error->text - strlen(error->text) - 1);
+                return false;
+        }
+        return host_undo(host, error);
+}
+
+struct host *host_open(const char *link, const char *journal, struct host_error *error)
+{
+        struct host *host = calloc(1, sizeof *host);
+        int code;
+
+        if (!host || strlen(link) >= IFNAMSIZ) {
+                fail(error, host ? EINVAL : ENOMEM, link);
+                goto free_host;
+        }
+        host->path = strdup(journal);
+        if (!host->path) {
+                fail(error, ENOMEM, journal);
+                goto free_host;
+        }
+        host->netlink = netlink_open(&code);
+        if (!host->netlink) {
+                fail(error, code, "netlink");
+                goto free_path;
+        }
+        if (!undo_crash(host, error)) goto close_netlink;
+        strcpy(host->journal.link, link);
+        return host;
+
+close_netlink:
+        journal_free(&host->journal);
+        netlink_close(host->netlink);
+free_path:
+        free(host->path);
+free_host:
+        free(host);
+        return NULL;
+}
+
+void host_close(struct host *host)
+{
+        if (!host) return;
+        journal_free(&host->journal);
+        netlink_close(host->netlink);
+        free(host->path);
+        free(host);
+}
+
+int host_link(struct host *host, struct link_info *out)
+{
+        return netlink_link(host->netlink, host->journal.link, out);
+}
+
+/* One change: `ours` is what may be removed on the way. */
+
+static bool run_steps(struct host *host, const struct steps_link *link, const struct plan_step *steps, size_t count,
+                      bool go_on, struct host_error *error)
+{
+        bool ok = true;
+
+        for (size_t i = 0; i < count; i++) {
+                struct host_error here;
+                if (steps_apply(host->netlink, link, &steps[i], &here)) continue;
+                if (ok) *error = here;
+                ok = false;
+                if (!go_on) break;
+        }
+        return ok;
+}
+
+/* Reads, plans and applies until there is nothing left to do. With `go_on`, one error does not keep the rest from being
+ * done. */
+static bool converge(struct host *host, const struct plan_state *ours, const struct plan_state *wanted, bool go_on,
+                     struct host_error *error)
+{
+        char text[PLAN_TEXT];
+
+        for (int round = 0; round < ROUNDS; round++) {
+                struct plan_state current;
+                struct steps_link link = { .name = host->journal.link, .ifindex = host->journal.ifindex };
+                int code = steps_read(host->netlink, &link, ours, wanted, &current);
+                if (code) return fail(error, code, "reading the host's state");
+                struct plan_step *steps = calloc(current.count + wanted->count + 1, sizeof *steps);
+                size_t count = steps ? plan_difference(&current, ours, wanted, steps) : 0;
+                bool ok = steps != NULL;
+                if (!steps) fail(error, ENOMEM, "planning");
+                if (count) plan_print(&steps[0].item, text);
+                if (ok) ok = run_steps(host, &link, steps, count, go_on, error);
+                free(steps);
+                plan_free(&current);
+                if (!ok || !count) return ok;
+        }
+        fail(error, EBUSY, text);
+        strncat(error->text, ": another program keeps changing it", sizeof error->text - strlen(error->text) - 1);
+        return false;
+}
+
+/* The values that are about to change, as they are; kept until undo. A value that several links changed is what the
+ * first found. */
+static bool note_values(struct host *host, const struct plan_state *current, const struct plan_state *wanted)
+{
+        for (size_t i = 0; i < current->count; i++) {
+                struct plan_item item = current->items[i];
+                if (item.kind != PLAN_MTU && item.kind != PLAN_UP && item.kind != PLAN_VALID_MARK) continue;
+                if (plan_value(&host->journal.before, item.kind) || !plan_value(wanted, item.kind)) continue;
+                if (item.kind == PLAN_VALID_MARK) journal_shared(host->path, item.kind, &item);
+                if (!plan_add(&host->journal.before, &item)) return false;
+        }
+        plan_sort(&host->journal.before);
+        return true;
+}
+
+/* What was ours and is still wanted, and what this change adds. */
+static bool collect_ours(const struct plan_state *ours, const struct plan_state *current,
+                         const struct plan_state *wanted, struct plan_state *out)
+{
+        *out = (struct plan_state){ 0 };
+        for (size_t i = 0; i < wanted->count; i++) {
+                const struct plan_item *item = &wanted->items[i];
+                if (item->kind == PLAN_MTU || item->kind == PLAN_UP || item->kind == PLAN_VALID_MARK) continue;
+                if ((plan_has(ours, item) || !plan_has(current, item)) && !plan_add(out, item)) return false;
+        }
+        plan_sort(out);
+        return true;
+}
+
+/* Values that are no longer ours to hold go back to what they were. */
+static bool return_values(struct host *host, const struct plan_state *current, struct plan_state *wanted)
+{
+        const struct plan_item *was = plan_value(&host->journal.before, PLAN_VALID_MARK);
+        const struct plan_item *is = plan_value(current, PLAN_VALID_MARK);
+        struct plan_item other;
+
+        if (was && is && is->value == 1 && !plan_value(wanted, PLAN_VALID_MARK) &&
+            !journal_shared(host->path, PLAN_VALID_MARK, &other) && !plan_add(wanted, was))
+                return false;
+        plan_sort(wanted);
+        return true;
+}
+
+static void forget_values(struct plan_state *before, enum plan_kind kind)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < before->count; i++)
+                if (before->items[i].kind != kind) before->items[kept++] = before->items[i];
+        before->count = kept;
+}
+
+static void drop_journal(struct host *host)
+{
+        unlink(host->path);
+        plan_free(&host->journal.ours);
+        plan_free(&host->journal.before);
+}
+
+/* What applying needs to know, read once before anything is changed. */
+struct change {
+        struct plan_state current, wanted; /* wanted: with the values that go back */
+        struct plan_state goal;            /* ours after success */
+        struct plan_state reach;           /* ours before and after: what may be removed on the way, or back */
+        struct plan_state back;            /* ours before, and the values as they are: where a failure returns to */
+        bool needs_mark;
+};
+
+static void free_change(struct change *change)
+{
+        plan_free(&change->current);
+        plan_free(&change->wanted);
+        plan_free(&change->goal);
+        plan_free(&change->reach);
+        plan_free(&change->back);
+}
+
+static bool prepare(struct host *host, struct change *change)
+{
+        struct plan_state *ours = &host->journal.ours;
+
+        change->needs_mark = plan_value(&change->wanted, PLAN_VALID_MARK) != NULL;
+        if (!return_values(host, &change->current, &change->wanted)) return false;
+        if (!note_values(host, &change->current, &change->wanted)) return false;
+        if (!collect_ours(ours, &change->current, &change->wanted, &change->goal)) return false;
+        if (!add_all(&change->reach, ours) || !add_all(&change->reach, &change->goal)) return false;
+        if (!add_all(&change->back, ours)) return false;
+        for (size_t i = 0; i < change->current.count; i++) {
+                const struct plan_item *item = &change->current.items[i];
+                if (plan_value(&change->wanted, item->kind) != NULL && item->kind != PLAN_ADDRESS &&
+                    item->kind != PLAN_ROUTE && item->kind != PLAN_RULES && !plan_add(&change->back, item))
+                        return false;
+        }
+        plan_sort(&change->back);
+        return true;
+}
+
+static bool changes_nothing(const struct change *change)
+{
+        struct plan_step *steps = calloc(change->current.count + change->wanted.count + 1, sizeof *steps);
+        bool nothing = steps && plan_difference(&change->current, &change->reach, &change->wanted, steps) == 0;
+
+        free(steps);
+        return nothing;
+}
+
+static bool write_journal(struct host *host, const struct plan_state *ours, struct host_error *error)
+{
+        struct journal journal = host->journal;
+        int code;
+
+        journal.ours = *ours;
+        code = journal_write(host->path, &journal);
+        return code ? fail(error, code, host->path) : true;
+}
+
+/* Back to where the change began; the first error is the one that is told. */
+static void roll_back(struct host *host, struct change *change, const struct plan_state *noted)
+{
+        struct host_error ignored;
+
+        if (!converge(host, &change->reach, &change->back, true, &ignored)) {
+                add_all(&host->journal.ours, &change->goal); /* undo may do better later */
+                write_journal(host, &host->journal.ours, &ignored);
+                return;
+        }
+        plan_free(&host->journal.before);
+        add_all(&host->journal.before, noted);
+        if (host->journal.ours.count || host->journal.before.count) write_journal(host, &host->journal.ours, &ignored);
+        else
+                drop_journal(host);
+}
+
+static bool carry_out(struct host *host, struct change *change, const struct plan_state *noted,
+                      struct host_error *error)
+{
+        if (!write_journal(host, &change->reach, error)) return false;
+        if (!converge(host, &change->reach, &change->wanted, false, error)) {
+                roll_back(host, change, noted);
+                return false;
+        }
+        if (!change->needs_mark) forget_values(&host->journal.before, PLAN_VALID_MARK);
+        plan_free(&host->journal.ours);
+        host->journal.ours = change->goal;
+        change->goal = (struct plan_state){ 0 };
+        return write_journal(host, &host->journal.ours, error);
+}
+
+static bool find_link(struct host *host, const struct host_state *want, struct link_info *link,
+                      struct host_error *error)
+{
+        int code = host_link(host, link);
+
+        if (code == -ENODEV) {
+                error->error = ENODEV;
+                snprintf(error->text, sizeof error->text,
+                         "%s: not in this network namespace: where it was moved to, its addresses and routes are the "
+                         "user's",
+                         host->journal.link);
+                return false;
+        }
+        if (code) return fail(error, code, host->journal.link);
+        if (!want->managed && !link->up && want->route_count && want->table != TABLE_OFF) {
+                error->error = ENETDOWN;
+                snprintf(error->text, sizeof error->text,
+                         "%s: the link is down and takes no routes; set it up first: ip link set %s up",
+                         host->journal.link, host->journal.link);
+                return false;
+        }
+        host->journal.ifindex = link->ifindex;
+        return true;
+}
+
+bool host_apply(struct host *host, const struct host_state *want, struct host_error *error)
+{
+        struct change change = { 0 };
+        struct plan_state noted = { 0 }; /* the journal's values, should we have to go back */
+        struct link_info info;
+        bool ok = false;
+
+        *error = (struct host_error){ 0 };
+        if (!find_link(host, want, &info, error)) return false;
+        struct steps_link link = { .name = host->journal.link, .ifindex = info.ifindex };
+        if (!wanted_state(host->netlink, info.ifindex, want, &change.wanted, error)) return false;
+        int code = steps_read(host->netlink, &link, &host->journal.ours, &change.wanted, &change.current);
+        if (code) {
+                fail(error, code, "reading the host's state");
+                goto out;
+        }
+        if (!add_all(&noted, &host->journal.before) || !prepare(host, &change)) {
+                fail(error, ENOMEM, "planning");
+                goto out;
+        }
+        ok = changes_nothing(&change) || carry_out(host, &change, &noted, error);
+out:
+        free_change(&change);
+        plan_free(&noted);
+        return ok;
+}
+
+bool host_undo(struct host *host, struct host_error *error)
+{
+        struct plan_state wanted = { 0 }, current = { 0 };
+        struct steps_link link = { .name = host->journal.link, .ifindex = host->journal.ifindex };
+        const struct plan_item *was;
+        struct plan_item other;
+        bool ok = false;
+
+        *error = (struct host_error){ 0 };
+        int code = steps_read(host->netlink, &link, &host->journal.ours, &host->journal.before, &current);
+        if (code) {
+                fail(error, code, "reading the host's state");
+                goto out;
+        }
+        for (size_t i = 0; i < host->journal.before.count; i++) {
+                was = &host->journal.before.items[i];
+                const struct plan_item *is = plan_value(&current, was->kind);
+                if (!is) continue; /* it went with its link */
+                if (was->kind == PLAN_VALID_MARK &&
+                    (is->value != 1 || journal_shared(host->path, PLAN_VALID_MARK, &other)))
+                        continue; /* changed by others, or still needed by another link */
+                if (!plan_add(&wanted, was)) goto out;
+        }
+        plan_sort(&wanted);
+        ok = converge(host, &host->journal.ours, &wanted, true, error);
+        if (ok) drop_journal(host);
+out:
+        plan_free(&wanted);
+        plan_free(&current);
+        return ok;
+}

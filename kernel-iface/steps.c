@@ -1,0 +1,188 @@
+#include "kernel-iface/steps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char valid_mark_path[] = "/proc/sys/net/ipv4/conf/all/src_valid_mark";
+
+/* reading */
+
+/* A list of unknown length: asked again with room for what there was, and some more. */
+static int read_addresses(struct netlink *netlink, int ifindex, struct plan_state *current)
+{
+        struct prefix *list = NULL;
+        size_t max = 0, count = 16;
+        int error;
+
+        do {
+                max = count + 16;
+                struct prefix *larger = reallocarray(list, max, sizeof *list);
+                error = larger ? 0 : -ENOMEM;
+                if (larger) list = larger;
+                if (!error) error = netlink_addresses(netlink, ifindex, list, max, &count);
+        } while (error == -ENOBUFS);
+        for (size_t i = 0; !error && i < count; i++) {
+                struct plan_item item = { .kind = PLAN_ADDRESS, .prefix = list[i] };
+                if (!plan_add(current, &item)) error = -ENOMEM;
+        }
+        free(list);
+        return error;
+}
+
+static int read_routes(struct netlink *netlink, int ifindex, struct plan_state *current)
+{
+        struct link_route *list = NULL;
+        size_t max = 0, count = 64;
+        int error;
+
+        do {
+                max = count + 64;
+                struct link_route *larger = reallocarray(list, max, sizeof *list);
+                error = larger ? 0 : -ENOMEM;
+                if (larger) list = larger;
+                if (!error) error = netlink_routes(netlink, ifindex, list, max, &count);
+        } while (error == -ENOBUFS);
+        for (size_t i = 0; !error && i < count; i++) {
+                struct plan_item item = { .kind = PLAN_ROUTE, .prefix = list[i].prefix, .value = list[i].table };
+                if (!plan_add(current, &item)) error = -ENOMEM;
+        }
+        free(list);
+        return error;
+}
+
+static int read_link(struct netlink *netlink, struct steps_link *link, struct plan_state *current)
+{
+        struct link_info info;
+        int error = netlink_link(netlink, link->name, &info);
+
+        link->here = !error && info.ifindex == link->ifindex;
+        if (error == -ENODEV || (!error && !link->here)) return 0;
+        if (error) return error;
+        link->up = info.up;
+        struct plan_item mtu = { .kind = PLAN_MTU, .value = info.mtu };
+        struct plan_item up = { .kind = PLAN_UP, .value = info.up };
+        if (!plan_add(current, &mtu) || !plan_add(current, &up)) return -ENOMEM;
+        error = read_addresses(netlink, link->ifindex, current);
+        return error ? error : read_routes(netlink, link->ifindex, current);
+}
+
+static int read_rules(struct netlink *netlink, const struct plan_state *from, const struct plan_state *wanted,
+                      struct plan_state *current)
+{
+        for (size_t i = 0; i < from->count; i++) {
+                const struct plan_item *item = &from->items[i];
+                enum rules_state state;
+                if (item->kind != PLAN_RULES) continue;
+                int error = netlink_rules(netlink, item->prefix.family, item->mark, item->value, &state);
+                if (error) return error;
+                if (state == RULES_WHOLE || (state == RULES_BROKEN && !plan_has(wanted, item)))
+                        if (!plan_add(current, item)) return -ENOMEM;
+        }
+        return 0;
+}
+
+static int read_valid_mark(struct plan_state *current)
+{
+        struct plan_item item = { .kind = PLAN_VALID_MARK };
+        char text[16] = "";
+        int fd = open(valid_mark_path, O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0) return -errno;
+        ssize_t got = read(fd, text, sizeof text - 1);
+        close(fd);
+        if (got <= 0) return -EIO;
+        item.value = (uint32_t)strtoul(text, NULL, 10);
+        return plan_add(current, &item) ? 0 : -ENOMEM;
+}
+
+int steps_read(struct netlink *netlink, struct steps_link *link, const struct plan_state *ours,
+               const struct plan_state *wanted, struct plan_state *current)
+{
+        *current = (struct plan_state){ 0 };
+        int error = read_link(netlink, link, current);
+
+        if (!error) error = read_rules(netlink, ours, wanted, current);
+        if (!error) error = read_rules(netlink, wanted, wanted, current);
+        /* without IPv4 there is none, and none is wanted */
+        if (!error) error = read_valid_mark(current);
+        if (error == -ENOENT) error = 0;
+        if (error) plan_free(current);
+        else
+                plan_sort(current);
+        return error;
+}
+
+/* applying */
+
+static int write_valid_mark(uint32_t value)
+{
+        int fd = open(valid_mark_path, O_WRONLY | O_CLOEXEC);
+        int error = 0;
+
+        if (fd < 0) return -errno;
+        if (dprintf(fd, "%u\n", value) < 0) error = -errno;
+        close(fd);
+        return error;
+}
+
+static int change(struct netlink *netlink, const struct steps_link *link, const struct plan_step *step)
+{
+        const struct plan_item *item = &step->item;
+
+        switch (item->kind) {
+        case PLAN_ADDRESS:
+                return netlink_change_address(netlink, link->ifindex, &item->prefix, step->add);
+        case PLAN_MTU:
+                return netlink_set_link(netlink, link->ifindex, item->value, link->up);
+        case PLAN_UP:
+                return netlink_set_link(netlink, link->ifindex, 0, item->value);
+        case PLAN_ROUTE:
+                return netlink_change_route(netlink, link->ifindex, item->value, &item->prefix, step->add);
+        case PLAN_VALID_MARK:
+                return write_valid_mark(item->value);
+        case PLAN_RULES:
+                return netlink_change_rules(netlink, item->prefix.family, item->mark, item->value, step->add);
+        default:
+                return -EINVAL;
+        }
+}
+
+static bool is_gone(int error)
+{
+        return error == -ESRCH || error == -ENOENT || error == -EADDRNOTAVAIL || error == -ENODEV;
+}
+
+static void explain(struct host_error *error, const struct steps_link *link, const struct plan_item *item)
+{
+        char text[PLAN_TEXT];
+        size_t len;
+
+        plan_print(item, text);
+        len = (size_t)snprintf(error->text, sizeof error->text, "%s dev %s: %s", text, link->name,
+                               strerror(error->error));
+        if (len >= sizeof error->text) return;
+        if (error->error == EEXIST && item->kind == PLAN_ROUTE)
+                snprintf(error->text + len, sizeof error->text - len,
+                         ": that table has another route to it; remove that one (ip %sroute del %s) or set Table",
+                         item->prefix.family == AF_INET6 ? "-6 " : "", text + strlen("route "));
+        else if (error->error == EEXIST && item->kind == PLAN_ADDRESS)
+                snprintf(error->text + len, sizeof error->text - len, ": the link has it with another prefix length");
+        else if (item->prefix.family == AF_INET6 && (error->error == EACCES || error->error == EAFNOSUPPORT))
+                snprintf(error->text + len, sizeof error->text - len,
+                         ": IPv6 is switched off on this host (net.ipv6.conf.%s.disable_ipv6)", link->name);
+}
+
+bool steps_apply(struct netlink *netlink, const struct steps_link *link, const struct plan_step *step,
+                 struct host_error *error)
+{
+        int code = change(netlink, link, step);
+
+        if (code == 0 || (!step->add && is_gone(code))) return true;
+        *error = (struct host_error){ .error = -code };
+        explain(error, link, &step->item);
+        return false;
+}

@@ -1,0 +1,24 @@
+/* Reads what a link's host state is, and carries out one step of a plan. Used by host.c only. */
+#ifndef KERNEL_IFACE_STEPS_H
+#define KERNEL_IFACE_STEPS_H
+
+#include "kernel-iface/host.h"
+#include "kernel-iface/plan.h"
+
+struct steps_link {
+        const char *name;
+        int ifindex; /* in: of the link meant. A link of this name with another index counts as none */
+        bool here;   /* out of steps_read() */
+        bool up;
+};
+
+/* The items that are there: of the link all; of the rest (rules, sysctl) those that `ours` or `wanted` name. Broken rules count as there only
+ * when they are not wanted: so they are mended, or removed. 0 or -errno; the caller frees *current. */
+int steps_read(struct netlink *netlink, struct steps_link *link, const struct plan_state *ours,
+               const struct plan_state *wanted, struct plan_state *current);
+
+/* What is already gone counts as removed. */
+bool steps_apply(struct netlink *netlink, const struct steps_link *link, const struct plan_step *step,
+                 struct host_error *error);
+
+#endif

@@ -1,0 +1,125 @@
+#include "kernel-iface/wanted.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static bool has_v6(const struct host_state *want)
+{
+        for (size_t i = 0; i < want->address_count; i++)
+                if (want->addresses[i].family == AF_INET6) return true;
+        for (size_t i = 0; i < want->route_count; i++)
+                if (want->routes[i].family == AF_INET6) return true;
+        return false;
+}
+
+/* Names are not looked up here: the route to them is known when they are resolved. */
+static bool literal_address(const char *host, union socket_address *out)
+{
+        struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM }, *found;
+
+        if (!*host || getaddrinfo(host, NULL, &hints, &found)) return false;
+        *out = (union socket_address){ 0 };
+        bool fits = found->ai_addrlen <= sizeof *out;
+        if (fits) memcpy(out, found->ai_addr, found->ai_addrlen);
+        freeaddrinfo(found);
+        return fits;
+}
+
+uint32_t wanted_mtu(struct netlink *netlink, int ifindex, const struct host_state *want)
+{
+        uint32_t least = has_v6(want) ? MTU_MIN_V6 : MTU_MIN;
+        uint32_t mtu = 0, route_mtu;
+
+        if (want->mtu) return want->mtu;
+        for (size_t i = 0; i < want->endpoint_count; i++) {
+                union socket_address address;
+                if (!literal_address(want->endpoints[i].host, &address)) continue;
+                if (netlink_route_mtu(netlink, &address, want->fwmark, ifindex, &route_mtu)) continue;
+                if (!mtu || route_mtu < mtu) mtu = route_mtu;
+        }
+        if (!mtu) return MTU_DEFAULT;
+        if (mtu < least + MTU_OVERHEAD) return least;
+        return mtu - MTU_OVERHEAD < MTU_MAX ? mtu - MTU_OVERHEAD : MTU_MAX;
+}
+
+/* A table of the link's own is named after the mark: it must be a number that no table of the host has. */
+static bool check_own_table(const struct host_state *want, struct host_error *error)
+{
+        if (want->fwmark && (want->fwmark < RT_TABLE_DEFAULT || want->fwmark > RT_TABLE_LOCAL)) return true;
+        error->error = EINVAL;
+        snprintf(error->text, sizeof error->text,
+                 "a default route with Table = auto needs a FwMark (not 0, 253, 254 or 255): it names the table of "
+                 "that route");
+        return false;
+}
+
+static bool add_route(struct plan_state *out, const struct prefix *prefix, uint32_t table)
+{
+        return plan_add(out, &(struct plan_item){ .kind = PLAN_ROUTE, .prefix = *prefix, .value = table });
+}
+
+/* As wg-quick: the default route in its own table, with rules that send to it what is not marked. */
+static bool add_default(struct plan_state *out, const struct prefix *prefix, uint32_t mark)
+{
+        struct plan_item rules = { .kind = PLAN_RULES, .prefix.family = prefix->family, .value = mark, .mark = mark };
+        struct plan_item valid_mark = { .kind = PLAN_VALID_MARK, .value = 1 };
+
+        if (!add_route(out, prefix, mark) || !plan_add(out, &rules)) return false;
+        /* rp_filter looks the answers up by their mark only when told to */
+        return prefix->family == AF_INET6 || plan_add(out, &valid_mark);
+}
+
+static bool add_routes(const struct host_state *want, struct plan_state *out, struct host_error *error)
+{
+        for (size_t i = 0; want->table != TABLE_OFF && i < want->route_count; i++) {
+                const struct prefix *route = &want->routes[i];
+                bool added;
+                if (want->table != TABLE_AUTO) {
+                        added = add_route(out, route, (uint32_t)want->table);
+                } else if (route->length != 0) {
+                        added = add_route(out, route, RT_TABLE_MAIN);
+                } else {
+                        if (!check_own_table(want, error)) return false;
+                        added = add_default(out, route, want->fwmark);
+                }
+                if (!added) goto no_memory;
+        }
+        return true;
+
+no_memory:
+        *error = (struct host_error){ ENOMEM, "out of memory" };
+        return false;
+}
+
+static bool add_link(struct netlink *netlink, int ifindex, const struct host_state *want, struct plan_state *out)
+{
+        struct plan_item mtu = { .kind = PLAN_MTU, .value = wanted_mtu(netlink, ifindex, want) };
+        struct plan_item up = { .kind = PLAN_UP, .value = 1 };
+
+        for (size_t i = 0; i < want->address_count; i++) {
+                struct plan_item address = { .kind = PLAN_ADDRESS, .prefix = want->addresses[i] };
+                if (!plan_add(out, &address)) return false;
+        }
+        return plan_add(out, &mtu) && plan_add(out, &up);
+}
+
+bool wanted_state(struct netlink *netlink, int ifindex, const struct host_state *want, struct plan_state *out,
+                  struct host_error *error)
+{
+        *out = (struct plan_state){ 0 };
+        if (want->managed && !add_link(netlink, ifindex, want, out)) {
+                *error = (struct host_error){ ENOMEM, "out of memory" };
+                goto free_out;
+        }
+        if (!add_routes(want, out, error)) goto free_out;
+        plan_sort(out);
+        return true;
+
+free_out:
+        plan_free(out);
+        return false;
+}

@@ -73,8 +73,9 @@ static bool host_name_valid(struct span host)
         struct span label = { 0 };
         uint64_t number;
 
+        if (host.len > HOST_NAME_MAX_LEN) return false;
         if (host.len && host.text[host.len - 1] == '.') host.len--;
-        if (!host.len || host.len > HOST_NAME_MAX_LEN - 1) return false;
+        if (!host.len) return false;
         for (struct span rest = host; rest.len;) {
                 bool more = memchr(rest.text, '.', rest.len) != NULL;
 

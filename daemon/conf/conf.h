@@ -120,6 +120,11 @@ void conf_format(const struct conf *conf, struct writer *out);
  * them looks at `table`. False: the pool is full. */
 bool conf_host_state(struct conf *conf, struct host_state *out, struct pool *pool);
 
+/* Makes a conf that was read from a file stand for the whole link: applied to a live one (UAPI_ADIT), peers and fields
+ * that it does not name go back to their defaults; the sessions of the peers that stay live on. Port and private key
+ * stay if not named. */
+void conf_make_complete(struct conf *conf);
+
 struct conf_peer *conf_peer_find(const struct conf *conf, const struct key *public_key);
 struct conf_peer *conf_peer_by_name(const struct conf *conf, const char *name);
 struct conf_peer *conf_peer_append(struct conf *conf, struct pool *pool); /* NULL: the pool is full */

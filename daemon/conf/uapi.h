@@ -9,9 +9,8 @@
 enum uapi_dialect { UAPI_STRICT, UAPI_ADIT };
 
 /* error.line counts from 1 at the first line given. No value is quoted but by the caller: it may be a secret.
- * Endpoints are literal addresses; a scope is a number (a name of an interface cannot be looked up in the tunnel
- process).
-
+ * Endpoints are literal addresses; a scope is a number (the tunnel process cannot look up an interface's name).
+ *
  * The lines after "set=1", up to the empty line or the end. Whole or not at all: false, *error says which line and why.
  * Any unknown or malformed line is an error. A peer named twice is two entries, applied in order. */
 bool uapi_parse_set(struct conf *out, struct pool *pool, enum uapi_dialect dialect, const char *text, size_t len,

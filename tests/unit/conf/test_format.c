@@ -1,0 +1,200 @@
+#include "tests/unit/conf/support.h"
+
+static char text[TEXT_SIZE];
+
+static size_t format(const struct conf *conf)
+{
+        struct writer measure = { 0 }, out = { text, sizeof text, 0 };
+
+        conf_format(conf, &measure);
+        conf_format(conf, &out);
+        assert_int_equal(measure.used, out.used);
+        assert_int_equal(strlen(text), out.used);
+        return out.used;
+}
+
+static void test_random_round_trips(void **state)
+{
+        struct conf conf, back;
+        struct conf_error error;
+
+        (void)state;
+        for (unsigned i = 0; i < 3000; i++) {
+                pool_reset(&pool);
+                random_conf(&conf, true);
+                if (!conf_parse(&back, &pool, text, format(&conf), &error))
+                        fail_msg("%u:%u: %s in\n%s", error.line, error.column, error.text, text);
+                assert_same_conf(&conf, &back);
+        }
+}
+
+static void test_writer_stops_at_its_size(void **state)
+{
+        char small[8] = "1234567";
+        struct writer out = { small, 5, 0 };
+
+        (void)state;
+        writer_print(&out, "%s", "ab");
+        writer_print(&out, "%s", "cdef");
+        writer_print(&out, "%s", "g");
+        assert_int_equal(out.used, 7);
+        assert_string_equal(small, "abcd");
+        assert_memory_equal(small + 5, "67", 3);
+}
+
+/* ---- conf_host_state() ---------------------------------------------------------------------------------------------
+ */
+
+#define PEER(key) "[Peer]\nPublicKey=" key "\n"
+
+static void test_fwmark(void **state)
+{
+        static const struct {
+                const char *text;
+                uint32_t fwmark;
+        } rows[] = {
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=10.0.0.0/8", 0 },
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0", 51820 },
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=::/0", 51820 },
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=::/1, 8000::/1, 0.0.0.0/1", 0 },
+                { "[Interface]\nListenPort=4500\n" PEER(KEY_B) PEER(KEY_C) "AllowedIPs=::/0", 4500 },
+                { "[Interface]\nListenPort=0\n" PEER(KEY_B) "AllowedIPs=::/0", 51820 },
+                { "[Interface]\nFwMark=7\n" PEER(KEY_B) "AllowedIPs=::/0", 7 },
+                { "[Interface]\nFwMark=off\n" PEER(KEY_B) "AllowedIPs=::/0", 51820 },
+                { "[Interface]\nFwMark=7\n", 7 },
+                { "[Interface]\nTable=off\n" PEER(KEY_B) "AllowedIPs=::/0", 0 },
+                { "[Interface]\nTable=main\n" PEER(KEY_B) "AllowedIPs=::/0", 0 },
+                { "[Interface]\nTable=off\nFwMark=9\n" PEER(KEY_B) "AllowedIPs=::/0", 9 },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                struct conf_error error;
+                struct host_state host;
+                struct conf conf;
+
+                pool_reset(&pool);
+                assert_true(conf_parse(&conf, &pool, rows[i].text, strlen(rows[i].text), &error));
+                assert_true(conf_host_state(&conf, &host, &pool));
+                if (host.fwmark != rows[i].fwmark) fail_msg("row %zu: mark %u", i, host.fwmark);
+                assert_int_equal(conf.fwmark, host.fwmark);
+                assert_true(conf.flags & CONF_HAS_FWMARK);
+        }
+}
+
+static void assert_prefixes(const struct prefix *list, size_t count, const char *wanted)
+{
+        char one[ADDRESS_TEXT], all[1024] = "";
+
+        for (size_t i = 0; i < count; i++) {
+                size_t used = strlen(all);
+
+                snprintf(all + used, sizeof all - used, "%s%s", i ? " " : "", prefix_format(&list[i], one));
+        }
+        assert_string_equal(all, wanted);
+}
+
+static void test_host_state(void **state)
+{
+        static const char in[] =
+                "[Interface]\nAddress=10.0.0.1/24, fd00::1/64, 10.0.0.1/24, 10.0.0.1/25\nMTU=1380\n"
+                "Table=77\n" PEER(
+                        KEY_B) "AllowedIPs=10.1.0.0/16, 10.1.2.3/16, fd01::/48\n"
+                               "Endpoint=berlin.example:4500\n" PEER(
+                                       KEY_C) "AllowedIPs=fd01::/48, 10.2.0.0/16\nEndpoint=[fe80::1%eth0]:80\n";
+        struct conf_error error;
+        struct host_state host;
+        struct conf conf;
+
+        (void)state;
+        pool_reset(&pool);
+        assert_true(conf_parse(&conf, &pool, in, strlen(in), &error));
+        assert_true(conf_host_state(&conf, &host, &pool));
+        assert_true(host.managed);
+        assert_int_equal(host.mtu, 1380);
+        assert_int_equal(host.table, 77);
+        assert_prefixes(host.addresses, host.address_count, "10.0.0.1/24 fd00::1/64 10.0.0.1/25");
+        assert_prefixes(host.routes, host.route_count, "10.1.0.0/16 fd01::/48 10.2.0.0/16");
+        assert_int_equal(host.endpoint_count, 2);
+        assert_string_equal(host.endpoints[0].host, "berlin.example");
+        assert_int_equal(host.endpoints[0].port, 4500);
+        assert_memory_equal(host.endpoints[0].public_key, &conf.peers->public_key, KEY_LEN);
+        assert_string_equal(host.endpoints[1].host, "fe80::1%eth0");
+
+        conf.peers->flags |= PEER_REMOVE;
+        assert_true(conf_host_state(&conf, &host, &pool));
+        assert_prefixes(host.routes, host.route_count, "fd01::/48 10.2.0.0/16");
+        assert_int_equal(host.endpoint_count, 1);
+
+        for (size_t size = 0; size < 256; size += 16) {
+                struct pool small = { pool_bytes + POOL_SIZE - 256, size, 0 };
+
+                assert_false(conf_host_state(&conf, &host, &small));
+        }
+}
+
+/* Against comparing every route with every other. */
+static void test_no_route_twice(void **state)
+{
+        struct conf conf;
+        struct host_state host;
+
+        (void)state;
+        for (unsigned round = 0; round < 50; round++) {
+                size_t distinct = 0;
+
+                pool_reset(&pool);
+                random_conf(&conf, false);
+                for (unsigned i = 0; i < 200; i++) {
+                        struct prefix prefix = random_prefix(false);
+
+                        prefix.length %= 6;
+                        prefix_mask(&prefix);
+                        if (!conf.peers) conf_peer_append(&conf, &pool);
+                        conf_allowed_ip_append(conf.peers, &pool, &prefix);
+                }
+                for (struct conf_peer *p = conf.peers; p; p = p->next)
+                        for (struct conf_prefix *a = p->allowed_ips; a; a = a->next) {
+                                bool seen = false;
+
+                                for (struct conf_peer *q = conf.peers; q != p->next; q = q->next)
+                                        for (struct conf_prefix *b = q->allowed_ips; b && b != a; b = b->next)
+                                                seen |= prefix_equal(&a->prefix, &b->prefix);
+                                distinct += !seen;
+                        }
+                assert_true(conf_host_state(&conf, &host, &pool));
+                assert_int_equal(host.route_count, distinct);
+        }
+}
+
+static void test_error_format(void **state)
+{
+        struct conf_error error = { 14, 3, "Key: what" };
+        char out[64];
+
+        (void)state;
+        conf_error_format(&error, "a.conf", out, sizeof out);
+        assert_string_equal(out, "a.conf:14:3: Key: what");
+        error.column = 0;
+        conf_error_format(&error, "a.conf", out, sizeof out);
+        assert_string_equal(out, "a.conf:14: Key: what");
+        error.line = 0;
+        conf_error_format(&error, "a.conf", out, sizeof out);
+        assert_string_equal(out, "a.conf: Key: what");
+        conf_error_format(&error, "a.conf", out, 5);
+        assert_string_equal(out, "a.co");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_random_round_trips),
+                cmocka_unit_test(test_writer_stops_at_its_size),
+                cmocka_unit_test(test_fwmark),
+                cmocka_unit_test(test_host_state),
+                cmocka_unit_test(test_no_route_twice),
+                cmocka_unit_test(test_error_format),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+#include "tests/unit/conf/support.h"
+#include "daemon/conf/records.h"
+
+static struct host_state random_host(void)
+{
+        static const int64_t tables[] = { TABLE_AUTO, TABLE_OFF, 1, UINT32_MAX };
+        struct host_state host = { .managed = random_below(2), .table = tables[random_below(4)] };
+
+        if (random_below(2)) host.mtu = MTU_MIN + random_below(MTU_MAX - MTU_MIN + 1);
+        host.fwmark = random_below(UINT32_MAX);
+        host.address_count = random_below(4);
+        host.route_count = random_below(6);
+        host.endpoint_count = random_below(3);
+        host.addresses = pool_alloc(&pool, host.address_count * sizeof *host.addresses);
+        host.routes = pool_alloc(&pool, host.route_count * sizeof *host.routes);
+        host.endpoints = pool_alloc(&pool, host.endpoint_count * sizeof *host.endpoints);
+        for (size_t i = 0; i < host.address_count; i++)
+                host.addresses[i] = random_prefix(false);
+        for (size_t i = 0; i < host.route_count; i++)
+                host.routes[i] = random_prefix(true);
+        for (size_t i = 0; i < host.endpoint_count; i++) {
+                random_bytes(host.endpoints[i].public_key, PUBLIC_KEY_LEN);
+                snprintf(host.endpoints[i].host, sizeof host.endpoints[i].host, "%s",
+                         random_below(2) ? random_word(LETTERS, 60) : "fe80::1%eth0");
+                host.endpoints[i].port = (uint16_t)(1 + random_below(65535));
+        }
+        return host;
+}
+
+static void assert_same_host(const struct host_state *a, const struct host_state *b)
+{
+        assert_int_equal(a->managed, b->managed);
+        assert_int_equal(a->mtu, b->mtu);
+        assert_int_equal(a->table, b->table);
+        assert_int_equal(a->fwmark, b->fwmark);
+        assert_int_equal(a->address_count, b->address_count);
+        assert_int_equal(a->route_count, b->route_count);
+        assert_int_equal(a->endpoint_count, b->endpoint_count);
+        assert_memory_equal(a->addresses, b->addresses, a->address_count * sizeof *a->addresses);
+        assert_memory_equal(a->routes, b->routes, a->route_count * sizeof *a->routes);
+        for (size_t i = 0; i < a->endpoint_count; i++) {
+                assert_memory_equal(a->endpoints[i].public_key, b->endpoints[i].public_key, PUBLIC_KEY_LEN);
+                assert_string_equal(a->endpoints[i].host, b->endpoints[i].host);
+                assert_int_equal(a->endpoints[i].port, b->endpoints[i].port);
+        }
+}
+
+/* In a heap block of just its size, so that the address sanitizer sees a byte read beyond. */
+static uint8_t *written(const struct host_state *host, size_t *len)
+{
+        uint8_t *bytes;
+
+        *len = records_size(host);
+        bytes = malloc(*len + 1);
+        bytes[*len] = 0x5a;
+        records_write(host, bytes);
+        assert_int_equal(bytes[*len], 0x5a);
+        return bytes;
+}
+
+static bool read_copy(struct host_state *out, const uint8_t *bytes, size_t len, const char **why)
+{
+        uint8_t *copy = malloc(len ? len : 1);
+        bool ok;
+
+        memcpy(copy, bytes, len);
+        ok = records_read(out, &pool, copy, len, why);
+        free(copy);
+        return ok;
+}
+
+static void test_round_trips(void **state)
+{
+        const char *why = NULL;
+
+        (void)state;
+        for (unsigned i = 0; i < 2000; i++) {
+                struct host_state host, back;
+                uint8_t *bytes;
+                size_t len;
+
+                pool_reset(&pool);
+                host = random_host();
+                bytes = written(&host, &len);
+                if (!read_copy(&back, bytes, len, &why)) fail_msg("round %u: %s", i, why);
+                assert_same_host(&host, &back);
+                free(bytes);
+        }
+}
+
+static void test_every_truncation_is_refused(void **state)
+{
+        struct host_state host, back = { .mtu = 7 };
+        const char *why;
+        uint8_t *bytes, longer[4096] = { 0 };
+        size_t len;
+
+        (void)state;
+        for (unsigned i = 0; i < 40; i++) {
+                pool_reset(&pool);
+                host = random_host();
+                bytes = written(&host, &len);
+                for (size_t cut = 0; cut < len; cut++) {
+                        assert_false(read_copy(&back, bytes, cut, &why));
+                        assert_non_null(why);
+                }
+                memcpy(longer, bytes, len);
+                assert_false(read_copy(&back, longer, len + 1, &why));
+                assert_string_equal(why, "bytes after the last record");
+                assert_int_equal(back.mtu, 7);
+                free(bytes);
+        }
+}
+
+/* Whatever one byte becomes, the records are refused, or mean just what they then say. */
+static void test_mutations(void **state)
+{
+        const char *why;
+        unsigned refused = 0, accepted = 0;
+
+        (void)state;
+        for (unsigned round = 0; round < 300; round++) {
+                struct host_state host, back;
+                uint8_t *bytes, *again;
+                size_t len, again_len;
+
+                pool_reset(&pool);
+                host = random_host();
+                bytes = written(&host, &len);
+                for (unsigned i = 0; i < 100; i++) {
+                        size_t at = random_below((uint32_t)len);
+                        uint8_t was = bytes[at];
+
+                        bytes[at] ^= (uint8_t)(1 + random_below(255));
+                        if (read_copy(&back, bytes, len, &why)) {
+                                again = written(&back, &again_len);
+                                assert_int_equal(again_len, len);
+                                assert_memory_equal(again, bytes, len);
+                                free(again);
+                                accepted++;
+                        } else {
+                                refused++;
+                        }
+                        bytes[at] = was;
+                }
+                free(bytes);
+        }
+        assert_true(refused > 1000 && accepted > 1000);
+}
+
+/* Each check, by a record that breaks only that. Offsets: header 8, link 32, then header 8 and payload. */
+static void test_ranges(void **state)
+{
+        struct prefix address = { AF_INET, 24, { 10, 0, 0, 1 } }, route = { AF_INET, 8, { 10 } };
+        struct host_endpoint endpoint = { .host = "berlin.example", .port = 4500 };
+        const struct host_state host = { true, 1420, 5, 6, &address, 1, &route, 1, &endpoint, 1 };
+        enum { LINK = 8, ADDRESS = LINK + 32 + 8, ROUTE = ADDRESS + 18 + 8, ENDPOINT = ROUTE + 18 + 8 };
+        static const struct {
+                size_t at;
+                uint8_t value;
+                const char *why;
+        } rows[] = {
+                { 0, 2, "a record is of another type than comes here" },
+                { 4, 33, "a record is not of its type's length" },
+                { LINK + 7, 0x80, "the table is out of range" },
+                { LINK + 4, 1, "the table is out of range" },
+                { LINK + 8, 2, "managed is 0 or 1" },
+                { LINK + 13, 1, "the MTU is out of range" },
+                { LINK + 14, 1, "the MTU is out of range" },
+                { LINK + 20, 0, "a record is of another type than comes here" },
+                { LINK + 20, 2, "a record is of another type than comes here" },
+                { LINK + 23, 0xff, "the records end too early" },
+                { LINK + 27, 0xff, "the records end too early" },
+                { LINK + 31, 0xff, "the records end too early" },
+                { LINK + 28, 0, "bytes after the last record" },
+                { LINK + 28, 2, "the records end too early" },
+                { ADDRESS, 1, "an address of an unknown family" },
+                { ADDRESS + 1, 33, "a prefix is longer than its address" },
+                { ADDRESS + 6, 1, "bytes after an IPv4 address" },
+                { ROUTE + 3, 1, "a route has host bits" },
+                { ENDPOINT + 32, 0, NULL },
+                { ENDPOINT + 34, '/', "not a host name" },
+                { ENDPOINT + 34, 0, "bytes after a host name" },
+                { ENDPOINT + 34 + 20, 'x', "bytes after a host name" },
+        };
+        struct host_state back;
+        const char *why;
+        uint8_t *bytes;
+        size_t len;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                pool_reset(&pool);
+                bytes = written(&host, &len);
+                assert_true(read_copy(&back, bytes, len, &why));
+                bytes[rows[i].at] = rows[i].value;
+                why = NULL;
+                if (read_copy(&back, bytes, len, &why) != (rows[i].why == NULL)) fail_msg("row %zu: %s", i, why);
+                if (rows[i].why) assert_string_equal(why, rows[i].why);
+                free(bytes);
+        }
+        bytes = written(&host, &len);
+        memset(bytes + ENDPOINT + 34, 'a', HOST_NAME_MAX_LEN + 1);
+        assert_false(read_copy(&back, bytes, len, &why));
+        assert_string_equal(why, "a host name without an end");
+        free(bytes);
+
+        endpoint.port = 0;
+        bytes = written(&host, &len);
+        assert_false(read_copy(&back, bytes, len, &why));
+        assert_string_equal(why, "an endpoint without a port");
+        free(bytes);
+}
+
+static void test_full_pool(void **state)
+{
+        struct prefix routes[3] = { { AF_INET, 8, { 10 } }, { AF_INET, 8, { 11 } }, { AF_INET, 8, { 12 } } };
+        const struct host_state host = { .routes = routes, .route_count = 3 };
+        struct pool small = { pool_bytes, sizeof routes - 1, 0 };
+        struct host_state back;
+        const char *why;
+        uint8_t *bytes;
+        size_t len;
+
+        (void)state;
+        bytes = written(&host, &len);
+        assert_false(records_read(&back, &small, bytes, len, &why));
+        assert_string_equal(why, "the configuration is too large");
+        free(bytes);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_round_trips), cmocka_unit_test(test_every_truncation_is_refused),
+                cmocka_unit_test(test_mutations),   cmocka_unit_test(test_ranges),
+                cmocka_unit_test(test_full_pool),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

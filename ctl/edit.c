@@ -93,8 +93,9 @@ int edit_allowed_ip_add(struct edit *edit, struct conf_peer *peer, struct conf_p
         if (item && owner != peer) {
                 char text[ADDRESS_TEXT], from[KEY_BASE64_LEN], to[KEY_BASE64_LEN];
 
-                complain(0, "%s: %s moves from peer %s to peer %s", edit->live.name, prefix_format(prefix, text),
-                         peer_label(owner, from), peer_label(peer, to));
+                if (!edit->retry)
+                        complain(0, "%s: %s moves from peer %s to peer %s", edit->live.name,
+                                 prefix_format(prefix, text), peer_label(owner, from), peer_label(peer, to));
                 live_allowed_ip_remove(owner, item);
                 item = NULL;
         }
@@ -154,10 +155,11 @@ static int host_after(struct edit *edit, struct host_state *out)
 
 static int edit_once(const char *name, struct pool *pool, edit_function change, void *arg, bool *again)
 {
-        struct edit edit = { .pool = pool };
+        struct edit edit = { .pool = pool, .retry = *again };
         struct host_state host;
         int status = live_read(&edit.live, pool, name, false);
 
+        *again = false;
         if (!status) status = change(&edit, arg);
         if (!status) status = host_after(&edit, &host);
         if (!status) status = live_apply(name, edit.live.generation, &host, &edit.set, again);
@@ -168,9 +170,9 @@ static int edit_once(const char *name, struct pool *pool, edit_function change, 
 int live_edit(const char *name, struct pool *pool, edit_function change, void *arg)
 {
         size_t mark = pool->used;
+        bool again = false;
 
         for (int i = 0; i < EDIT_TRIES; i++) {
-                bool again = false;
                 int status = edit_once(name, pool, change, arg, &again);
 
                 sodium_memzero(pool->base + mark, pool->used - mark);

@@ -139,8 +139,9 @@ static int key_change(struct edit *edit, void *arg)
         if (self) {
                 char text[KEY_BASE64_LEN];
 
-                complain(0, "%s: peer %s has this key, and is removed: a link is not its own peer", edit->live.name,
-                         peer_label(self, text));
+                if (!edit->retry)
+                        complain(0, "%s: peer %s has this key, and is removed: a link is not its own peer",
+                                 edit->live.name, peer_label(self, text));
                 live_peer_remove(&edit->live, self);
         }
         return STATUS_OK;

@@ -277,7 +277,6 @@ int command_reload(const struct command *self, int argc, char **argv, struct poo
         if (!status && again)
                 status = complain(STATUS_FAILED, "%s: the link is being changed by others; try again", config.name);
         nothing_changed(status);
-        if (!status) warn_not_applied(&config);
         sodium_memzero(&config, sizeof config);
         return status;
 }

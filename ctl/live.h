@@ -31,6 +31,7 @@ struct edit {
         struct conf_peer
                 routes; /* its allowed_ips: prefixes to route also where the link's routes are not of its config */
         struct pool *pool;
+        bool retry; /* what is to be said was said the first time */
 };
 typedef int (*edit_function)(struct edit *edit, void *arg);
 

@@ -84,7 +84,7 @@ static int help(int argc, char **argv)
         return print_group(stdout, argv[0]) ? STATUS_OK : unknown(argc, argv);
 }
 
-/* Core dumps are off, and the pool is kept from swap where the limits allow it: keys lie in it. */
+/* The pool is kept from swap where the limits allow it: keys lie in it. */
 static int run(const struct command *command, int argc, char **argv)
 {
         struct pool pool = { .size = POOL_SIZE };

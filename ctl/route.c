@@ -44,7 +44,7 @@ static int add(struct edit *edit, void *arg)
         struct conf_peer *peer = live_peer(&edit->live, change->peer), *set = peer ? edit_peer(edit, peer) : NULL;
         int status = set ? STATUS_OK : STATUS_FAILED;
 
-        if (set && edit->live.host.managed && edit->live.host.table == TABLE_OFF)
+        if (set && !edit->retry && edit->live.host.managed && edit->live.host.table == TABLE_OFF)
                 complain(0, "%s: Table is off for this link: only allowed IPs are changed, the routes are yours",
                          edit->live.name);
         for (const struct conf_prefix *item = change->prefixes.allowed_ips; item && !status; item = item->next) {
@@ -109,8 +109,9 @@ static int compare(const void *a, const void *b)
 static const char *routed(const struct host_state *host, const struct prefix *prefix)
 {
         if (host->table == TABLE_OFF) return "no (Table = off)";
-        if (bsearch(prefix, host->routes, host->route_count, sizeof *prefix, compare)) return "yes";
-        return "no";
+        if (host->route_count && bsearch(prefix, host->routes, host->route_count, sizeof *prefix, compare))
+                return "yes";
+        return host->managed ? "no" : "not adit's";
 }
 
 int command_route_list(const struct command *self, int argc, char **argv, struct pool *pool)

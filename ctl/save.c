@@ -62,7 +62,7 @@ static void keep_fwmark(struct conf *conf, const struct conf *file, struct pool 
                 conf->flags &= ~(unsigned)CONF_HAS_FWMARK;
 }
 
-static int keep_of_file(struct conf *conf, const char *path, struct pool *pool)
+static int keep_of_file(struct conf *conf, bool managed, const char *path, struct pool *pool)
 {
         struct conf file, loaded;
         struct conf_error error = { 0 };
@@ -82,6 +82,11 @@ static int keep_of_file(struct conf *conf, const char *path, struct pool *pool)
         conf->pre_down = file.pre_down;
         conf->post_down = file.post_down;
         conf->flags |= file.flags & CONF_SAVE_CONFIG;
+        if (!managed) {
+                conf->addresses = file.addresses;
+                conf->mtu = file.mtu;
+                conf->table = file.table;
+        }
         keep_key_files(conf, &file, &loaded);
         keep_fwmark(conf, &file, pool);
         sodium_memzero(&file, sizeof file);
@@ -135,11 +140,12 @@ static void sync_folder(const char *folder)
 /* The old file or the new one, never a part: written beside it, then renamed. Only its owner can read it. */
 static int replace_file(const char *path, const char *text, size_t len)
 {
-        char folder[PATH_MAX], temporary[PATH_MAX + 16];
+        char copy[PATH_MAX], temporary[PATH_MAX + 16];
+        const char *folder;
         int fd, error = 0;
 
-        snprintf(folder, sizeof folder, "%s", path);
-        dirname(folder);
+        snprintf(copy, sizeof copy, "%s", path);
+        folder = dirname(copy);
         snprintf(temporary, sizeof temporary, "%s/.adit-XXXXXX", folder);
         fd = mkostemp(temporary, O_CLOEXEC); /* 0600 */
         if (fd < 0) return complain(errno == EACCES ? STATUS_DENIED : STATUS_FAILED, "%s: %s", folder, strerror(errno));
@@ -193,7 +199,7 @@ int command_save(const struct command *self, int argc, char **argv, struct pool 
         if (!status) status = choose_path(path, argc > 1 ? argv[1] : NULL, &live);
         if (!status) {
                 as_config(&live.conf, pool);
-                if (access(path, F_OK) == 0) status = keep_of_file(&live.conf, path, pool);
+                if (access(path, F_OK) == 0) status = keep_of_file(&live.conf, live.host.managed, path, pool);
         }
         if (!status) status = write_conf(&live.conf, path, pool);
         if (!status) printf("%s: saved to %s\n", live.name, path);

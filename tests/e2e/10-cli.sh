@@ -152,7 +152,7 @@ route add wg0 berlin
 route add wg0 berlin 10.0.0.0/33
 show ../etc
 show 1234567890123456
-down /tmp/a-name-too-long.conf
+down /tmp/a-name-that-is-too-long.conf
 key set a/b
 ROWS
 

@@ -7,7 +7,6 @@
 . "$(dirname "$0")/lib.sh"
 needs ping
 
-E2E=1
 spaces a b
 cable a e0 192.0.2.1/24,2001:db8::1/64 b e0 192.0.2.2/24,2001:db8::2/64
 keys a b
@@ -32,7 +31,7 @@ ok "v4 in v4, from a" pings a 10.9.0.2 5
 ok "v4 in v4, from b, which learned where a is" pings b 10.9.0.1 5
 ok "v6 in v4, from a" pings a fd09::2 5
 ok "v6 in v4, from b" pings b fd09::1 5
-like "b shows a's endpoint" "$(on b wg show "$B" endpoints)" "$PUB_a[[:space:]]192.0.2.1:51820"
+is "b shows a's endpoint" "$(on b wg show "$B" endpoints)" "$PUB_a"$'\t'192.0.2.1:51820
 now=$(date +%s)
 between "the time of the handshake is about now, on a" "$(handshake a "$A")" $((now - 30)) "$now"
 between "and on b" "$(handshake b "$B")" $((now - 30)) "$now"

@@ -94,6 +94,11 @@ unlike() { # NAME GOT EXTENDED-REGEX
         _verdict $? "$1" "got:     $2"$'\n'"matches: $3"
 }
 
+lacks() { # NAME GOT SECRET: nowhere in it, letter by letter
+        ! grep -Fq -- "$3" <<<"$2"
+        _verdict $? "$1" "it is there"
+}
+
 between() { # NAME GOT LOW HIGH
         [ "$2" -ge "$3" ] && [ "$2" -le "$4" ]
         _verdict $? "$1" "got $2, wanted $3 to $4"
@@ -160,6 +165,20 @@ cable() { # SPACE DEVICE ADDRESS[,ADDRESS] SPACE DEVICE ADDRESS[,ADDRESS]: a vet
         must ip link add "$2" netns "$SPACE$1" type veth peer name "$5" netns "$SPACE$4"
         address "$1" "$2" "$3"
         address "$4" "$5" "$6"
+}
+
+# A command in SPACE with an /etc of the test's own, $TMP/etc, where names come from the file hosts alone.
+own_etc() { # SPACE COMMAND...
+        local space=$1
+        shift
+        if [ ! -d "$TMP/etc" ]; then
+                mkdir "$TMP/etc"
+                (cd /etc && cp -a passwd group ld.so.* iproute2 "$TMP/etc/" 2>/dev/null)
+                echo 'hosts: files' >"$TMP/etc/nsswitch.conf"
+                echo '127.0.0.1 localhost' >"$TMP/etc/hosts"
+                : >"$TMP/etc/resolv.conf"
+        fi
+        on "$space" unshare -m sh -c "mount --bind $TMP/etc /etc && exec \"\$@\"" - "$@"
 }
 
 address() { # SPACE DEVICE ADDRESS[,ADDRESS]: and up

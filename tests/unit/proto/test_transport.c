@@ -1,0 +1,540 @@
+/* Data: sessions, keepalives, roaming, limits, and what is delivered. */
+#include "tests/unit/proto/pair.h"
+
+static void check_refused(struct pair *p, struct side *side, const struct datagram *d, enum drop reason)
+{
+        void *before = snapshot(side);
+        uint64_t drops_before = all_drops(side);
+
+        assert_false(receive(p, side, d));
+        assert_int_equal(p->reason, reason);
+        assert_int_equal(p->fx.count, 0);
+        assert_int_equal(all_drops(side), drops_before + 1);
+        snapshot_check(side, before);
+        free(before);
+}
+
+static struct pair *pair_established(void)
+{
+        struct pair *p = pair_new();
+
+        establish(p, &p->a);
+        return p;
+}
+
+static void test_both_ways(void **state)
+{
+        struct pair *p = pair_established();
+        struct peer_status status;
+        struct datagram d;
+
+        (void)state;
+        assert_true(send_data(p, &p->b, &d));
+        assert_int_equal(d.len, 112 + DATA_OVERHEAD); /* 100 bytes in 7 times 16 */
+        assert_true(receive(p, &p->a, &d));
+        assert_int_equal(p->delivered, INNER_LEN);
+        assert_int_equal(p->fx.count, 0);
+        engine_peer_status(p->a.peer, &status);
+        assert_int_equal(status.tx_bytes, 148 + 144);
+        assert_int_equal(status.rx_bytes, 92 + 144);
+        assert_int_equal(status.last_handshake_wall, WALL_START);
+        assert_true(status.session);
+        engine_peer_status(p->b.peer, &status);
+        assert_int_equal(status.tx_bytes, 92 + 144);
+        assert_int_equal(status.rx_bytes, 148 + 144);
+        assert_int_equal(all_drops(&p->a) + all_drops(&p->b), 0);
+        assert_memory_equal(&p->a.peer->sessions.current->keys.exporter, &p->b.peer->sessions.current->keys.exporter,
+                            KEY_LEN);
+        pair_free(p);
+}
+
+static void test_damaged_data(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        assert_true(send_data(p, &p->a, &d));
+        d.from = endpoint_of("203.0.113.9", 9);
+        for (size_t bit = 0; bit < d.len * 8; bit++) {
+                struct datagram damaged = d;
+
+                damaged.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+                check_refused(p, &p->b, &damaged,
+                              bit < 32   ? DROP_RX_MALFORMED
+                              : bit < 64 ? DROP_RX_UNKNOWN_INDEX
+                                         : DROP_RX_BAD_TAG);
+        }
+        for (size_t len = 0; len < d.len; len++) {
+                struct datagram cut = d;
+
+                cut.len = len;
+                check_refused(p, &p->b, &cut, len < DATA_OVERHEAD ? DROP_RX_MALFORMED : DROP_RX_BAD_TAG);
+        }
+        assert_true(receive(p, &p->b, &d));
+        check_refused(p, &p->b, &d, DROP_RX_REPLAY);
+        pair_free(p);
+}
+
+static void test_roaming(void **state)
+{
+        struct pair *p = pair_established();
+        struct endpoint moved = endpoint_of("203.0.113.9", 9), port = endpoint_of("203.0.113.9", 10);
+        struct datagram d, old;
+
+        (void)state;
+        moved.source_ifindex = 3;
+        assert_true(send_data(p, &p->a, &old));
+        assert_true(send_data(p, &p->a, &d));
+        d.from = moved;
+        assert_true(receive(p, &p->b, &d));
+        assert_int_equal(had(p, EFFECT_ROAMED), 1);
+        assert_memory_equal(&p->b.peer->endpoint, &moved, sizeof moved);
+
+        d.from = port; /* a replay moves nothing */
+        check_refused(p, &p->b, &d, DROP_RX_REPLAY);
+        assert_true(send_data(p, &p->a, &d));
+        d.from = port;
+        assert_true(receive(p, &p->b, &d));
+        assert_int_equal(had(p, EFFECT_ROAMED), 1);
+        old.from = port;
+        assert_true(receive(p, &p->b, &old));
+        assert_int_equal(had(p, EFFECT_ROAMED), 0);
+        pair_free(p);
+}
+
+/* 10 s after data came and nothing went: a keepalive, which draws none in turn. */
+static void test_passive_keepalive(void **state)
+{
+        struct pair *p = pair_established();
+        uint64_t start = p->now;
+        struct datagram d;
+
+        (void)state;
+        pass_time(p, KEEPALIVE_TIMEOUT - 1);
+        tick(p, &p->b);
+        assert_int_equal(p->fx.count, 0);
+        pass_time(p, 1);
+        tick(p, &p->b);
+        d = sent_by(p, &p->b);
+        assert_int_equal(d.len, DATA_OVERHEAD);
+        assert_false(receive(p, &p->a, &d));
+        assert_int_equal(p->reason, DROP_NONE);
+        for (unsigned i = 0; i < 100; i++) {
+                pass_time(p, SECONDS(1));
+                tick(p, &p->a);
+                assert_int_equal(p->fx.count, 0);
+                tick(p, &p->b);
+                assert_int_equal(p->fx.count, 0);
+        }
+        assert_true(p->now < start + REKEY_AFTER_TIME);
+        assert_int_equal(all_drops(&p->a) + all_drops(&p->b), 0);
+        pair_free(p);
+}
+
+static void test_new_handshake_when_silent(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        pass_time(p, SECONDS(20)); /* of the first packet, which is answered */
+        tick(p, &p->b);
+        d = sent_by(p, &p->b);
+        receive(p, &p->a, &d);
+        assert_true(send_data(p, &p->a, &d));
+        pass_time(p, KEEPALIVE_TIMEOUT + REKEY_TIMEOUT - 1);
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        pass_time(p, REKEY_TIMEOUT_JITTER + 1);
+        tick(p, &p->a);
+        assert_int_equal(sent_by(p, &p->a).bytes[0], MESSAGE_INITIATION);
+        pair_free(p);
+}
+
+static void test_persistent_keepalive(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        engine_peer_set_keepalive(p->a.engine, p->now, p->a.peer, 25);
+        tick(p, &p->a);
+        assert_int_equal(sent_by(p, &p->a).len, DATA_OVERHEAD);
+        pass_time(p, SECONDS(20));
+        tick(p, &p->a); /* b is silent: see above */
+        d = sent_by(p, &p->a);
+        receive(p, &p->b, &d);
+        d = sent_by(p, &p->b);
+        receive(p, &p->a, &d);
+        d = sent_by(p, &p->a);
+        assert_int_equal(d.len, DATA_OVERHEAD); /* confirms the session */
+        for (unsigned i = 0; i < 3; i++) {
+                pass_time(p, SECONDS(25) - 1);
+                tick(p, &p->a);
+                assert_int_equal(p->fx.count, 0);
+                pass_time(p, 1);
+                tick(p, &p->a);
+                assert_int_equal(sent_by(p, &p->a).len, DATA_OVERHEAD);
+        }
+        engine_peer_set_keepalive(p->a.engine, p->now, p->a.peer, 0);
+        pass_time(p, SECONDS(30));
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        pair_free(p);
+}
+
+static void test_rekey_on_send(void **state)
+{
+        static const struct {
+                uint64_t age;
+                bool initiator, rekey;
+        } rows[] = {
+                { REKEY_AFTER_TIME - 1, true, false },
+                { REKEY_AFTER_TIME, true, true },
+                { REKEY_AFTER_TIME, false, false },
+                { REJECT_AFTER_TIME - 1, false, false },
+        };
+
+        (void)state;
+        for (unsigned i = 0; i < ROWS(rows); i++) {
+                struct pair *p = pair_established();
+                struct datagram d;
+
+                pass_time(p, rows[i].age);
+                assert_true(send_data(p, rows[i].initiator ? &p->a : &p->b, &d));
+                assert_int_equal(had(p, EFFECT_SEND), rows[i].rekey);
+                pair_free(p);
+        }
+}
+
+static void test_rekey_on_receive(void **state)
+{
+        static const struct {
+                uint64_t age;
+                bool rekey;
+        } rows[] = { { REKEY_ON_RECEIVE_TIME - 1, false }, { REKEY_ON_RECEIVE_TIME, true } };
+
+        (void)state;
+        for (unsigned i = 0; i < ROWS(rows); i++) {
+                struct pair *p = pair_established();
+                struct datagram d;
+
+                pass_time(p, rows[i].age);
+                assert_true(send_data(p, &p->b, &d));
+                assert_true(receive(p, &p->a, &d));
+                assert_int_equal(had(p, EFFECT_SEND), rows[i].rekey);
+                assert_true(send_data(p, &p->b, &d));
+                assert_true(receive(p, &p->a, &d));
+                assert_int_equal(had(p, EFFECT_SEND), 0); /* once */
+                pair_free(p);
+        }
+}
+
+static void test_time_limit(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d, late;
+
+        (void)state;
+        pass_time(p, REJECT_AFTER_TIME - 1);
+        assert_true(send_data(p, &p->b, &d));
+        assert_true(send_data(p, &p->b, &late));
+        assert_true(receive(p, &p->a, &d));
+        pass_time(p, 1);
+        check_refused(p, &p->a, &late, DROP_RX_SESSION_EXPIRED);
+        assert_false(send_data(p, &p->b, &d));
+        assert_int_equal(p->reason, DROP_NONE);
+        assert_int_equal(sent_by(p, &p->b).bytes[0], MESSAGE_INITIATION);
+        pair_free(p);
+}
+
+static void test_message_limit(void **state)
+{
+        struct pair *p = pair_established();
+        struct session *session = p->a.peer->sessions.current;
+        struct datagram d;
+
+        (void)state;
+        session->send_counter = REJECT_AFTER_MESSAGES - 1;
+        pass_time(p, REKEY_TIMEOUT);
+        assert_true(send_data(p, &p->a, &d));
+        assert_int_equal(sent_by(p, &p->a).bytes[0], MESSAGE_INITIATION); /* far past REKEY_AFTER_MESSAGES */
+        assert_true(receive(p, &p->b, &d));
+        assert_false(send_data(p, &p->a, &d));
+        assert_int_equal(session->send_counter, REJECT_AFTER_MESSAGES);
+
+        uint8_t packet[INNER_LEN];
+        inner_packet(packet, "10.0.0.1", "10.0.0.2", sizeof packet);
+        d = seal_raw(&p->a, packet, sizeof packet);
+        check_refused(p, &p->b, &d, DROP_RX_SESSION_EXPIRED);
+        pair_free(p);
+}
+
+/* Counters of 64 bits: past 2^32 they go on, on the wire too. */
+static void test_counter_past_32_bits(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        p->a.peer->sessions.current->send_counter = UINT32_MAX;
+        for (unsigned i = 0; i < 3; i++) {
+                assert_true(send_data(p, &p->a, &d));
+                assert_true(receive(p, &p->b, &d));
+                assert_int_equal(d.bytes[12], i ? 1 : 0);
+        }
+        pair_free(p);
+}
+
+static void test_delivery(void **state)
+{
+        static const uint8_t v6[40] = { [0] = 0x60, [23] = 1 };
+        static const struct {
+                uint8_t first;
+                uint16_t total; /* in the header */
+                size_t plain_len;
+                const char *source;
+                enum drop reason;
+                size_t delivered;
+        } rows[] = {
+                { 0x45, 100, 112, "10.0.0.1", DROP_NONE, 100 },
+                { 0x45, 20, 32, "10.0.0.1", DROP_NONE, 20 },
+                { 0x45, 112, 112, "10.0.0.1", DROP_NONE, 112 },
+                { 0x45, 113, 112, "10.0.0.1", DROP_RX_NOT_IP, 0 },
+                { 0x45, 19, 32, "10.0.0.1", DROP_RX_NOT_IP, 0 },
+                { 0x45, 16, 16, "10.0.0.1", DROP_RX_NOT_IP, 0 },
+                { 0x05, 32, 32, "10.0.0.1", DROP_RX_NOT_IP, 0 },
+                { 0x75, 32, 32, "10.0.0.1", DROP_RX_NOT_IP, 0 },
+                { 0x60, 32, 32, "10.0.0.1", DROP_RX_NOT_IP, 0 }, /* shorter than its header */
+                { 0x45, 100, 112, "10.0.0.2", DROP_RX_SPOOFED_SOURCE, 0 },
+                { 0x45, 100, 112, "10.9.0.1", DROP_RX_SPOOFED_SOURCE, 0 },
+        };
+        struct pair *p = pair_established();
+        uint8_t packet[256];
+        struct datagram d;
+
+        (void)state;
+        for (unsigned i = 0; i < ROWS(rows); i++) {
+                inner_packet(packet, rows[i].source, "10.0.0.2", rows[i].plain_len < 20 ? 20 : rows[i].plain_len);
+                packet[0] = rows[i].first;
+                packet[2] = (uint8_t)(rows[i].total >> 8);
+                packet[3] = (uint8_t)rows[i].total;
+                d = seal_raw(&p->a, packet, rows[i].plain_len);
+                assert_int_equal(receive(p, &p->b, &d), rows[i].reason == DROP_NONE);
+                assert_int_equal(p->reason, rows[i].reason);
+                assert_int_equal(p->delivered, rows[i].delivered);
+        }
+        d = seal_raw(&p->a, v6, sizeof v6);
+        assert_false(receive(p, &p->b, &d));
+        assert_int_equal(p->reason, DROP_RX_SPOOFED_SOURCE);
+        assert_int_equal(all_drops(&p->b), 9);
+        pair_free(p);
+}
+
+/* A source inside the peer's own prefix is still not the peer's where another has a longer one. */
+static void test_source_is_the_longest_match(void **state)
+{
+        const struct prefix wide = prefix_of("10.0.0.0", 8), narrow = prefix_of("10.7.0.0", 16);
+        struct pair *p = pair_established();
+        const struct key other = { { 9 } };
+        struct datagram d;
+
+        (void)state;
+        assert_true(engine_allowed_ip_add(p->b.engine, p->b.peer, &wide));
+        assert_true(send_inner(p, &p->a, "10.7.0.1", "10.0.0.2", INNER_LEN, &d));
+        assert_true(receive(p, &p->b, &d));
+        struct peer *peer = engine_peer_add(p->b.engine, p->now, &other);
+        assert_true(engine_allowed_ip_add(p->b.engine, peer, &narrow));
+        assert_true(send_inner(p, &p->a, "10.7.0.1", "10.0.0.2", INNER_LEN, &d));
+        assert_false(receive(p, &p->b, &d));
+        assert_int_equal(p->reason, DROP_RX_SPOOFED_SOURCE);
+        pair_free(p);
+}
+
+/* What is not IP authenticates, but is no data that a keepalive would have to answer. */
+static void test_not_ip_draws_no_keepalive(void **state)
+{
+        static const uint8_t frame[32] = { 0 };
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        assert_true(send_data(p, &p->b, &d)); /* stops the keepalive that is due for the first packet */
+        assert_false(timer_armed(&p->b.peer->timers, TIMER_SEND_KEEPALIVE));
+        d = seal_raw(&p->a, frame, sizeof frame);
+        d.from = endpoint_of("203.0.113.9", 9);
+        assert_false(receive(p, &p->b, &d));
+        assert_int_equal(p->reason, DROP_RX_NOT_IP);
+        assert_int_equal(had(p, EFFECT_ROAMED), 1);
+        assert_false(timer_armed(&p->b.peer->timers, TIMER_SEND_KEEPALIVE));
+        assert_false(timer_armed(&p->b.peer->timers, TIMER_NEW_HANDSHAKE));
+        pair_free(p);
+}
+
+static void test_padding(void **state)
+{
+        static const struct {
+                uint32_t mtu;
+                size_t len, plain_len;
+        } rows[] = {
+                { 1420, 20, 32 },     { 1420, 32, 32 },     { 1420, 1409, 1420 }, { 1420, 1420, 1420 },
+                { 1420, 1440, 1440 }, { 1420, 1421, 1421 }, { 0, 1421, 1424 },    { 65535, 1421, 1424 },
+        };
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        for (unsigned i = 0; i < ROWS(rows); i++) {
+                engine_set_mtu(p->a.engine, rows[i].mtu);
+                assert_true(send_inner(p, &p->a, "10.0.0.1", "10.0.0.2", rows[i].len, &d));
+                assert_int_equal(d.len, rows[i].plain_len + DATA_OVERHEAD);
+                assert_true(receive(p, &p->b, &d));
+                assert_int_equal(p->delivered, rows[i].len);
+        }
+        pair_free(p);
+}
+
+static void test_staged(void **state)
+{
+        struct pair *p = pair_new();
+        struct datagram d, out;
+        unsigned n = 0;
+
+        (void)state;
+        d = initiation_of(p, &p->a);
+        for (unsigned i = 1; i < STAGED_MAX + 10; i++) {
+                assert_false(send_inner(p, &p->a, "10.0.0.1", "10.0.0.2", 100 + i, &out));
+                assert_int_equal(p->reason, DROP_NONE);
+                assert_int_equal(p->fx.count, 0); /* one handshake is enough */
+        }
+        assert_int_equal(drops(&p->a, DROP_TX_STAGED_OVERFLOW), 10);
+        receive(p, &p->b, &d);
+        d = sent_by(p, &p->b);
+        receive(p, &p->a, &d);
+        assert_int_equal(had(p, EFFECT_FLUSH), 1);
+        assert_false(send_inner(p, &p->a, "10.0.0.1", "10.0.0.2", 1000, &out)); /* not before those that wait */
+        assert_int_equal(had(p, EFFECT_FLUSH), 1);
+        assert_int_equal(drops(&p->a, DROP_TX_STAGED_OVERFLOW), 11);
+        for (; next_staged(p, &p->a, &out); n++) {
+                assert_true(receive(p, &p->b, &out));
+                assert_int_equal(p->delivered, n + 1 < STAGED_MAX ? 111 + n : 1000);
+        }
+        assert_int_equal(n, STAGED_MAX);
+        assert_int_equal(p->a.engine->staged.taken, 0);
+        pair_free(p);
+}
+
+static void test_undeliverable(void **state)
+{
+        const union socket_address none = { 0 };
+        struct pair *p = pair_new();
+        uint8_t packet[64] = { 0x15 };
+        struct datagram d;
+        struct tx tx;
+
+        (void)state;
+        assert_false(send_inner(p, &p->a, "10.0.0.1", "10.0.0.3", 100, &d));
+        assert_int_equal(p->reason, DROP_TX_NO_PEER);
+        assert_false(engine_tx_begin(p->a.engine, p->now, p->wall, packet, sizeof packet, &tx, &p->reason, &p->fx));
+        assert_int_equal(p->reason, DROP_TX_NOT_IP);
+        engine_peer_set_endpoint(p->a.peer, &none);
+        assert_false(send_data(p, &p->a, &d));
+        assert_int_equal(p->reason, DROP_TX_NO_ENDPOINT);
+        engine_set_up(p->a.engine, p->now, false);
+        assert_false(send_data(p, &p->a, &d));
+        assert_int_equal(p->reason, DROP_TX_LINK_DOWN);
+        assert_false(receive(p, &p->a, &d));
+        assert_int_equal(p->reason, DROP_RX_LINK_DOWN);
+        assert_int_equal(all_drops(&p->a), 5);
+        assert_int_equal(p->fx.count, 0);
+        pair_free(p);
+}
+
+static bool holds(const struct side *side, const void *secret, size_t len)
+{
+        return memmem(side->memory, side->size, secret, len) != NULL;
+}
+
+/* 540 s after the last handshake nothing in the memory opens what was recorded. */
+static void test_key_erasure(void **state)
+{
+        struct pair *p = pair_established();
+        struct session_keys old = p->a.peer->sessions.current->keys, keys;
+        struct key ephemeral;
+        struct datagram d;
+
+        (void)state;
+        pass_time(p, REKEY_AFTER_TIME);
+        assert_true(send_data(p, &p->a, &d));
+        ephemeral = p->a.peer->handshake.ephemeral_private;
+        d = sent_by(p, &p->a);
+        receive(p, &p->b, &d);
+        d = sent_by(p, &p->b);
+        receive(p, &p->a, &d);
+        assert_false(holds(&p->a, &ephemeral, sizeof ephemeral));
+        keys = p->a.peer->sessions.current->keys;
+        assert_true(holds(&p->a, &keys.send, KEY_LEN));
+        assert_true(holds(&p->a, &old.send, KEY_LEN));
+
+        pass_time(p, ERASE_KEYS_TIME - 1);
+        tick(p, &p->a);
+        assert_int_equal(had(p, EFFECT_SESSION_DOWN), 0);
+        assert_true(holds(&p->a, &keys.receive, KEY_LEN));
+        pass_time(p, 1);
+        tick(p, &p->a);
+        assert_int_equal(had(p, EFFECT_SESSION_DOWN), 1);
+        for (unsigned i = 0; i < sizeof keys / KEY_LEN; i++) {
+                assert_false(holds(&p->a, (uint8_t *)&keys + i * KEY_LEN, KEY_LEN));
+                assert_false(holds(&p->a, (uint8_t *)&old + i * KEY_LEN, KEY_LEN));
+        }
+        assert_int_equal(p->a.engine->store.pool.taken, 0);
+        pair_free(p);
+}
+
+/* One that is not answered: its ephemeral key goes too. */
+static void test_ephemeral_erasure(void **state)
+{
+        struct pair *p = pair_new();
+        struct key last = { 0 };
+
+        (void)state;
+        initiation_of(p, &p->a);
+        while (engine_deadline(p->a.engine) != UINT64_MAX) {
+                if (p->a.peer->handshake.stage == HANDSHAKE_INITIATION_SENT)
+                        last = p->a.peer->handshake.ephemeral_private;
+                p->now = engine_deadline(p->a.engine);
+                assert_true(p->now < SECONDS(1000) + REKEY_ATTEMPT_TIME + ERASE_KEYS_TIME + SECONDS(6));
+                tick(p, &p->a);
+        }
+        assert_false(key_is_zero(&last));
+        assert_false(holds(&p->a, &last, sizeof last));
+        pair_free(p);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_both_ways),
+                cmocka_unit_test(test_damaged_data),
+                cmocka_unit_test(test_roaming),
+                cmocka_unit_test(test_passive_keepalive),
+                cmocka_unit_test(test_new_handshake_when_silent),
+                cmocka_unit_test(test_persistent_keepalive),
+                cmocka_unit_test(test_rekey_on_send),
+                cmocka_unit_test(test_rekey_on_receive),
+                cmocka_unit_test(test_time_limit),
+                cmocka_unit_test(test_message_limit),
+                cmocka_unit_test(test_counter_past_32_bits),
+                cmocka_unit_test(test_delivery),
+                cmocka_unit_test(test_source_is_the_longest_match),
+                cmocka_unit_test(test_not_ip_draws_no_keepalive),
+                cmocka_unit_test(test_padding),
+                cmocka_unit_test(test_staged),
+                cmocka_unit_test(test_undeliverable),
+                cmocka_unit_test(test_key_erasure),
+                cmocka_unit_test(test_ephemeral_erasure),
+        };
+
+        return RUN(tests);
+}

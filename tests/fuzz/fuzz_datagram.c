@@ -22,7 +22,7 @@ enum {
         CAPTURED = 64, /* datagrams sent, the newest */
         INNER = 64,    /* inner packets sent, the newest */
         STEPS = 256,   /* of one input */
-        LOAD = 1200,   /* initiations at once that put both under load */
+        LOAD = 600,    /* initiations at once that put an engine under load */
 };
 
 #define NS_PER_MS  UINT64_C(1000000)
@@ -60,9 +60,9 @@ static struct state {
         struct inner inners[INNER];
 } s;
 
-/* Where an input may begin: with a session, or also under load, which an input alone would be too slow to bring about.
- */
-enum { CALM, UNDER_LOAD, BEGINNINGS };
+/* Where an input may begin: as strangers; with a session; or under load, which an input alone would be too slow to
+ * bring about, one side about to call again with the cookie that the other gave it. */
+enum { STRANGERS, SESSION, UNDER_LOAD, BEGINNINGS };
 
 static struct snapshot {
         struct state state;
@@ -469,15 +469,50 @@ static void snapshot_restore(unsigned which)
                 memcpy(s.sides[i].memory, snapshots[which].memory[i], s.sides[i].size);
 }
 
-/* An initiation as one makes it who knows no more than the public key. */
-static void load(unsigned to)
+/* Initiations as one makes them who knows no more than the public key, enough for more than a source's share. */
+static void put_under_load(unsigned to)
 {
         struct message_initiation msg = { .type = le32_put(MESSAGE_INITIATION) };
         struct cookie_jar jar;
 
         cookie_jar_init(&jar, &s.sides[to].public_key);
         cookie_add_macs(&jar, s.now, &msg, sizeof msg);
-        datagram_exact(to, 7, (const uint8_t *)&msg, sizeof msg);
+        for (unsigned i = 0; i < LOAD; i++)
+                datagram_exact(to, 7, (const uint8_t *)&msg, sizeof msg);
+}
+
+static void step_with(void (*step)(void), uint8_t how, uint8_t what)
+{
+        const uint8_t bytes[] = { how, what };
+
+        in = (struct input){ bytes, bytes + sizeof bytes };
+        step();
+}
+
+static void begin_under_load(void)
+{
+        uint64_t deadline;
+
+        put_under_load(1);
+        step_with(do_inner, 0, 3);
+        carry(2 * CAPTURED); /* all that the flood drew, the initiation, and its cookie */
+        deadline = engine_deadline(s.sides[0].engine);
+        check(deadline != UINT64_MAX && s.messages[(s.message_count - 1) % CAPTURED].len == 64);
+        s.now = deadline - NS_PER_MS;
+        put_under_load(1);
+        put_under_load(0);
+}
+
+/* A handshake, and a packet each way of each family. */
+static void begin_with_session(void)
+{
+        for (unsigned i = 0; i < 4; i++) {
+                step_with(do_inner, (uint8_t)i, 3);
+                carry(CAPTURED);
+        }
+        for (unsigned i = 0; i < 4; i++)
+                check(s.inners[i].delivered);
+        s.now += 500 * NS_PER_MS;
 }
 
 static void start(void)
@@ -488,26 +523,19 @@ static void start(void)
                 side_init(i);
         for (unsigned i = 0; i < SIDES; i++)
                 introduce(i);
-        for (unsigned i = 0; i < 4; i++) { /* a handshake, and a packet each way of each family */
-                in = (struct input){ (const uint8_t[]){ (uint8_t)i, 3 }, NULL };
-                in.end = in.at + 2;
-                do_inner();
-                carry(CAPTURED);
-        }
-        for (unsigned i = 0; i < 4; i++)
-                check(s.inners[i].delivered);
-        s.now += 500 * NS_PER_MS;
-        snapshot_take(CALM);
-        for (unsigned i = 0; i < LOAD; i++)
-                load(i % SIDES);
+        snapshot_take(STRANGERS);
+        begin_under_load();
         snapshot_take(UNDER_LOAD);
+        snapshot_restore(STRANGERS);
+        begin_with_session();
+        snapshot_take(SESSION);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        if (!snapshots[CALM].memory[0]) start();
+        if (!snapshots[STRANGERS].memory[0]) start();
         snapshot_restore(size % BEGINNINGS);
         in = (struct input){ data, data + size };
         for (unsigned i = 0; i < STEPS && in.at < in.end; i++)

@@ -41,11 +41,14 @@ static void keep_key_files(struct conf *conf, const struct conf *file, const str
 {
         if (file->private_key_file && key_equal(&loaded->private_key, &conf->private_key))
                 conf->private_key_file = file->private_key_file;
-        for (struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
-                const struct conf_peer *written = conf_peer_find(file, &peer->public_key);
-                const struct conf_peer *keyed = written ? conf_peer_find(loaded, &peer->public_key) : NULL;
+        /* the same text twice: the same peers in the same order */
+        for (const struct conf_peer *written = file->peers, *keyed = loaded->peers; written && keyed;
+             written = written->next, keyed = keyed->next) {
+                struct conf_peer *peer =
+                        written->preshared_key_file ? conf_peer_find(conf, &written->public_key) : NULL;
 
-                if (keyed && written->preshared_key_file && key_equal(&keyed->preshared_key, &peer->preshared_key))
+                if (peer && key_equal(&written->public_key, &keyed->public_key) &&
+                    key_equal(&keyed->preshared_key, &peer->preshared_key))
                         peer->preshared_key_file = written->preshared_key_file;
         }
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
-enum { ROUNDS = 4 };
+enum { ROUNDS = 6 };
 
 struct host {
         struct netlink *netlink;
@@ -114,6 +114,17 @@ static bool run_steps(struct host *host, const struct steps_link *link, const st
         return ok;
 }
 
+/* The link comes first and alone: the kernel gives it routes for its addresses, which are then no longer ours to add.
+ */
+static size_t first_stage(const struct plan_step *steps, size_t count)
+{
+        size_t stage = 0;
+
+        while (stage < count && steps[stage].item.kind < PLAN_ROUTE)
+                stage++;
+        return stage ? stage : count;
+}
+
 /* Reads, plans and applies until there is nothing left to do. With `go_on`, one error does not keep the rest from being
  * done. */
 static bool converge(struct host *host, const struct plan_state *ours, const struct plan_state *wanted, bool go_on,
@@ -131,7 +142,7 @@ static bool converge(struct host *host, const struct plan_state *ours, const str
                 bool ok = steps != NULL;
                 if (!steps) fail(error, ENOMEM, "planning");
                 if (count) plan_print(&steps[0].item, text);
-                if (ok) ok = run_steps(host, &link, steps, count, go_on, error);
+                if (ok) ok = run_steps(host, &link, steps, first_stage(steps, count), go_on, error);
                 free(steps);
                 plan_free(&current);
                 if (!ok || !count) return ok;

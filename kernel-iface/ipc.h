@@ -1,5 +1,5 @@
 /* Between keeper and tunnel process: a SOCK_SEQPACKET socketpair, one fixed-size message each, descriptors beside it.
- * All that the tunnel process may ask of the keeper is IPC_BIND, IPC_MARK and IPC_OFFLOADS; everything else it sends is
+ * All that the tunnel process may ask of the keeper is IPC_BIND and IPC_MARK; everything else it sends is
  * an answer, a log line or an event. Both ends check length, type and descriptor count, and end on a breach. */
 #ifndef KERNEL_IFACE_IPC_H
 #define KERNEL_IFACE_IPC_H
@@ -16,20 +16,19 @@ enum ipc_type {
         IPC_STATUS,      /* fd: a memfd to write UAPI_ADIT get lines to; value: 1 with secrets; answer IPC_RESULT */
         IPC_LINK,        /* link: the interface's state and MTU as netlink tells */
         IPC_ENDPOINT,    /* endpoint: a resolved address of a peer */
-        IPC_REPLY,       /* result: of BIND (value: port; line: bit 0 a v4, bit 1 a v6 descriptor came), MARK, OFFLOADS */
+        IPC_REPLY,       /* result: of BIND (value: port; line: bit 0 a v4, bit 1 a v6 descriptor came), MARK */
         IPC_STOP,        /* end cleanly */
         /* tunnel -> keeper */
         IPC_READY,       /* confined and serving */
         IPC_BIND,        /* value: port, 0 any */
         IPC_MARK,        /* value: fwmark, for the sockets of the last BIND that was answered */
-        IPC_OFFLOADS,    /* value: TUN_F_* */
         IPC_RESULT,      /* result: of PREPARE, COMMIT or STATUS */
         IPC_LOG,         /* log */
         IPC_EVENT,       /* event */
         IPC_TYPES
 };
 
-enum ipc_event { IPC_EVENT_UNANSWERED = 1, IPC_EVENT_SESSION_UP, IPC_EVENT_INTERFACE_GONE, IPC_EVENT_UAPI_GONE, IPC_EVENT_HEARTBEAT };
+enum ipc_event { IPC_EVENT_UNANSWERED = 1, IPC_EVENT_INTERFACE_GONE };
 
 struct ipc_message {
         uint32_t type;

@@ -170,7 +170,7 @@ static void on_route(struct nlmsghdr *header, void *arg)
         if (attrs[RTA_DST] && nla_len(attrs[RTA_DST]) != family_bytes(list->family)) return;
         if (list->count < list->max) {
                 struct link_route *route = &list->out[list->count];
-                *route = (struct link_route){ .table = table };
+                *route = (struct link_route){ .table = table, .ours = info->rtm_protocol == RTPROT_ADIT };
                 route->prefix.family = list->family;
                 route->prefix.length = info->rtm_dst_len;
                 if (attrs[RTA_DST]) memcpy(route->prefix.bytes, nla_data(attrs[RTA_DST]), family_bytes(list->family));

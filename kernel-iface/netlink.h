@@ -18,6 +18,7 @@ struct link_info {
 struct link_route {
         struct prefix prefix;
         uint32_t table;
+        bool ours; /* RTPROT_ADIT; else the kernel's own for an address, or somebody else's */
 };
 
 struct netlink *netlink_open(int *error);

@@ -33,7 +33,8 @@ static int read_addresses(struct netlink *netlink, int ifindex, struct plan_stat
         return error;
 }
 
-static int read_routes(struct netlink *netlink, int ifindex, struct plan_state *current)
+static int read_routes(struct netlink *netlink, int ifindex, const struct plan_state *wanted,
+                       struct plan_state *current)
 {
         struct link_route *list = NULL;
         size_t max = 0, count = 64;
@@ -48,13 +49,15 @@ static int read_routes(struct netlink *netlink, int ifindex, struct plan_state *
         } while (error == -ENOBUFS);
         for (size_t i = 0; !error && i < count; i++) {
                 struct plan_item item = { .kind = PLAN_ROUTE, .prefix = list[i].prefix, .value = list[i].table };
+                if (!list[i].ours && !plan_has(wanted, &item)) continue;
                 if (!plan_add(current, &item)) error = -ENOMEM;
         }
         free(list);
         return error;
 }
 
-static int read_link(struct netlink *netlink, struct steps_link *link, struct plan_state *current)
+static int read_link(struct netlink *netlink, struct steps_link *link, const struct plan_state *wanted,
+                     struct plan_state *current)
 {
         struct link_info info;
         int error = netlink_link(netlink, link->name, &info);
@@ -67,7 +70,7 @@ static int read_link(struct netlink *netlink, struct steps_link *link, struct pl
         struct plan_item up = { .kind = PLAN_UP, .value = info.up };
         if (!plan_add(current, &mtu) || !plan_add(current, &up)) return -ENOMEM;
         error = read_addresses(netlink, link->ifindex, current);
-        return error ? error : read_routes(netlink, link->ifindex, current);
+        return error ? error : read_routes(netlink, link->ifindex, wanted, current);
 }
 
 static int read_rules(struct netlink *netlink, const struct plan_state *from, const struct plan_state *wanted,
@@ -103,7 +106,7 @@ int steps_read(struct netlink *netlink, struct steps_link *link, const struct pl
                const struct plan_state *wanted, struct plan_state *current)
 {
         *current = (struct plan_state){ 0 };
-        int error = read_link(netlink, link, current);
+        int error = read_link(netlink, link, wanted, current);
 
         if (!error) error = read_rules(netlink, ours, wanted, current);
         if (!error) error = read_rules(netlink, wanted, wanted, current);

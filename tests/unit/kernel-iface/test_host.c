@@ -1,0 +1,590 @@
+/* The host-state transaction on a TUN in a namespace of its own, judged by what `ip` says. */
+#include "kernel-iface/host.h"
+#include "kernel-iface/journal.h"
+#include "kernel-iface/tun.h"
+#include "kernel-iface/wanted.h"
+#include "tests/unit/kernel-iface/netns.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+static bool usable;
+static struct tun tun;
+static struct host *host;
+static char folder[] = "/tmp/test_host.XXXXXX", journal[64];
+static char before[1 << 16], after[1 << 20];
+
+static const char list_all[] =
+        "ip -d addr show wgt | sed 's/qdisc [a-z_]*//;s/^[0-9]*://'; ip -4 route show table all; "
+        "ip -6 route show table all; ip -4 rule; ip -6 rule; "
+        "cat /proc/sys/net/ipv4/conf/all/src_valid_mark";
+
+static struct prefix net(const char *text)
+{
+        struct prefix prefix = { 0 };
+        char address[64];
+        unsigned length;
+
+        assert_int_equal(sscanf(text, "%63[^/]/%u", address, &length), 2);
+        prefix.family = strchr(address, ':') ? AF_INET6 : AF_INET;
+        prefix.length = (uint8_t)length;
+        assert_int_equal(inet_pton(prefix.family, address, prefix.bytes), 1);
+        return prefix;
+}
+
+/* A host_state from words. */
+struct wish {
+        struct host_state state;
+        struct prefix addresses[8], routes[8];
+        struct host_endpoint endpoints[4];
+};
+
+static void wish(struct wish *w, const char *const *addresses, const char *const *routes)
+{
+        *w = (struct wish){ .state = { .managed = true, .mtu = 1400, .fwmark = 51820 } };
+        for (; addresses && addresses[w->state.address_count]; w->state.address_count++)
+                w->addresses[w->state.address_count] = net(addresses[w->state.address_count]);
+        for (; routes && routes[w->state.route_count]; w->state.route_count++)
+                w->routes[w->state.route_count] = net(routes[w->state.route_count]);
+        w->state.addresses = w->addresses;
+        w->state.routes = w->routes;
+        w->state.endpoints = w->endpoints;
+}
+
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static int begin(void **state)
+{
+        (void)state;
+        if (!usable) return 0;
+        struct host_error error;
+        if (tun_open(&tun, "wgt")) return -1;
+        /* the kernel makes rules and routes of its own when a link first comes up */
+        if (shell("ip link set lo up; ip link set wgt up; ip link set wgt down", NULL, 0)) return -1;
+        host = host_open("wgt", journal, &error);
+        shell(list_all, before, sizeof before);
+        return host ? 0 : -1;
+}
+
+static int end(void **state)
+{
+        (void)state;
+        struct host_error error;
+        if (!usable) return 0;
+        host_undo(host, &error); /* a test that failed half way must not spoil the next */
+        host_close(host);
+        close(tun.fd);
+        unlink(journal);
+        return shell("ip rule | grep -c proto.109 >/dev/null && exit 1; exit 0", NULL, 0);
+}
+
+static void need_namespace(void)
+{
+        if (!usable) skip();
+}
+
+static void apply(struct wish *w)
+{
+        struct host_error error;
+
+        if (!host_apply(host, &w->state, &error)) fail_msg("%s", error.text);
+}
+
+static void undo(void)
+{
+        struct host_error error;
+
+        if (!host_undo(host, &error)) fail_msg("%s", error.text);
+}
+
+static bool says(const char *command, const char *what)
+{
+        shell(command, after, sizeof after);
+        return strstr(after, what) != NULL;
+}
+
+static void assert_as_before(void)
+{
+        shell(list_all, after, sizeof after);
+        assert_string_equal(after, before);
+        assert_int_equal(access(journal, F_OK), -1);
+}
+
+static void test_up_and_down(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24", "fd09::1/64"), WORDS("10.1.0.0/24", "fd01::/64", "10.9.0.0/24", "fd09::/64"));
+        apply(&w);
+        assert_true(says("ip link show wgt", "mtu 1400"));
+        assert_true(says("ip link show wgt", ",UP"));
+        assert_true(says("ip addr show wgt", "inet 10.9.0.1/24 scope global wgt"));
+        assert_true(says("ip addr show wgt", "inet6 fd09::1/64"));
+        assert_true(says("ip route show 10.1.0.0/24", "10.1.0.0/24 dev wgt proto 109 scope link"));
+        assert_true(says("ip -6 route show fd01::/64", "fd01::/64 dev wgt proto 109"));
+        assert_int_equal(access(journal, F_OK), 0);
+        undo();
+        assert_as_before();
+}
+
+static void test_default_route(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/32", "fd09::1/128"), WORDS("0.0.0.0/0", "::/0", "10.1.0.0/16"));
+        apply(&w);
+        assert_true(says("ip route show table 51820", "default dev wgt proto 109"));
+        assert_true(says("ip -6 route show table 51820", "default dev wgt proto 109"));
+        assert_true(says("ip route show 10.1.0.0/16", "dev wgt"));
+        assert_true(says("ip -4 rule", "not from all fwmark 0xca6c lookup 51820"));
+        assert_true(says("ip -6 rule", "not from all fwmark 0xca6c lookup 51820"));
+        /* the main table without its default is asked first */
+        shell("ip -4 rule", after, sizeof after);
+        assert_true(strstr(after, "suppress_prefixlength 0") < strstr(after, "lookup 51820"));
+        assert_true(says("cat /proc/sys/net/ipv4/conf/all/src_valid_mark", "1"));
+        assert_true(says("ip route get 192.0.2.1", "dev wgt table 51820"));
+        assert_true(says("ip route get 192.0.2.1 mark 51820 2>&1", "unreachable"));
+        undo();
+        assert_as_before();
+}
+
+static int events_open(void)
+{
+        struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = 0xffffffff };
+        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+        assert_return_code(fd, errno);
+        assert_return_code(bind(fd, (struct sockaddr *)&groups, sizeof groups), errno);
+        return fd;
+}
+
+/* Only what somebody asked for: of its own accord the kernel tells late that a link has come up. */
+static int events_count(int fd)
+{
+        union {
+                struct nlmsghdr header;
+                char bytes[65536];
+        } buffer;
+        int count = 0;
+
+        while (recv(fd, &buffer, sizeof buffer, MSG_DONTWAIT) > 0)
+                count += buffer.header.nlmsg_pid != 0;
+        return count;
+}
+
+static void test_same_again_changes_nothing(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24", "fd09::1/64"), WORDS("10.1.0.0/24", "10.9.0.0/24", "0.0.0.0/0", "::/0"));
+        apply(&w);
+        int fd = events_open();
+        unlink(journal); /* whether it is written again */
+        apply(&w);
+        assert_int_equal(events_count(fd), 0);
+        assert_int_equal(access(journal, F_OK), -1);
+        w.state.route_count--;
+        apply(&w);
+        assert_int_equal(access(journal, F_OK), 0);
+        assert_int_not_equal(events_count(fd), 0);
+        close(fd);
+        undo();
+        assert_as_before();
+}
+
+static void test_reload(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24", "10.9.0.2/24", "fd09::1/64"), WORDS("10.1.0.0/24", "10.2.0.0/24", "0.0.0.0/0"));
+        apply(&w);
+        shell("ip addr add 10.66.0.1/24 dev wgt; ip route add 10.67.0.0/24 dev wgt", NULL, 0); /* the user's */
+        /* the first of a subnet goes and takes the second with it; the IPv6 address gets another length */
+        wish(&w, WORDS("10.9.0.2/24", "fd09::1/80"), WORDS("10.2.0.0/24", "10.3.0.0/24", "0.0.0.0/0"));
+        w.state.fwmark = 777;
+        apply(&w);
+        assert_false(says("ip addr show wgt", "10.9.0.1/24"));
+        assert_true(says("ip addr show wgt", "10.9.0.2/24"));
+        assert_true(says("ip addr show wgt", "10.66.0.1/24"));
+        assert_true(says("ip addr show wgt", "fd09::1/80"));
+        assert_false(says("ip addr show wgt", "fd09::1/64"));
+        assert_false(says("ip route", "10.1.0.0/24"));
+        assert_true(says("ip route", "10.2.0.0/24"));
+        assert_true(says("ip route", "10.3.0.0/24"));
+        assert_true(says("ip route", "10.67.0.0/24"));
+        assert_true(says("ip rule", "fwmark 0x309 lookup 777"));
+        assert_false(says("ip rule", "51820"));
+        assert_true(says("ip route show table 777", "default dev wgt"));
+        assert_false(says("ip route show table all", "table 51820"));
+        /* no default route any more: what it needed is given back */
+        wish(&w, WORDS("10.9.0.2/24"), NULL);
+        apply(&w);
+        assert_true(says("cat /proc/sys/net/ipv4/conf/all/src_valid_mark", "0"));
+        assert_false(says("ip rule", "777"));
+        shell("ip addr del 10.66.0.1/24 dev wgt; ip route del 10.67.0.0/24", NULL, 0);
+        undo();
+        assert_as_before();
+}
+
+static void test_failure_is_undone(void **state)
+{
+        struct host_error error;
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        shell("ip route add 10.3.0.0/24 dev lo", NULL, 0); /* in the way */
+        shell(list_all, before, sizeof before);
+        wish(&w, WORDS("10.9.0.1/24", "fd09::1/64"), WORDS("10.1.0.0/24", "10.3.0.0/24", "0.0.0.0/0"));
+        assert_false(host_apply(host, &w.state, &error));
+        assert_int_equal(error.error, EEXIST);
+        assert_non_null(strstr(error.text, "route 10.3.0.0/24"));
+        assert_non_null(strstr(error.text, "ip route del 10.3.0.0/24 table 254"));
+        assert_as_before();
+
+        /* the same from a state that is up: it stays as it was */
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.1.0.0/24", "0.0.0.0/0"));
+        apply(&w);
+        shell(list_all, after, sizeof after);
+        char *up = strdup(after);
+        wish(&w, WORDS("10.9.0.7/24"), WORDS("10.2.0.0/24", "10.3.0.0/24"));
+        w.state.mtu = 1300;
+        assert_false(host_apply(host, &w.state, &error));
+        shell(list_all, after, sizeof after);
+        assert_string_equal(after, up);
+        free(up);
+        undo();
+        assert_as_before();
+        shell("ip route del 10.3.0.0/24 dev lo", NULL, 0);
+}
+
+static void test_not_managed(void **state)
+{
+        struct host_error error;
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.1.0.0/24"));
+        w.state.managed = false;
+        assert_false(host_apply(host, &w.state, &error));
+        assert_int_equal(error.error, ENETDOWN);
+        assert_as_before();
+        shell("ip link set wgt up", NULL, 0);
+        shell(list_all, before, sizeof before);
+        apply(&w);
+        assert_true(says("ip route", "10.1.0.0/24 dev wgt"));
+        assert_true(says("ip link show wgt", "mtu 1500"));
+        assert_false(says("ip addr show wgt", "10.9.0.1"));
+        undo();
+        assert_as_before();
+}
+
+static void test_tables(void **state)
+{
+        struct host_error error;
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("10.1.0.0/24", "0.0.0.0/0"));
+        w.state.table = TABLE_OFF;
+        apply(&w);
+        assert_false(says("ip route show table all", "proto 109"));
+        w.state.table = 1234;
+        apply(&w);
+        assert_true(says("ip route show table 1234", "10.1.0.0/24"));
+        assert_true(says("ip route show table 1234", "default"));
+        assert_false(says("ip rule", "109"));
+        w.state.table = TABLE_AUTO;
+        w.state.fwmark = 254;
+        assert_false(host_apply(host, &w.state, &error));
+        assert_int_equal(error.error, EINVAL);
+        assert_true(says("ip route show table 1234", "default"));
+        undo();
+        assert_as_before();
+}
+
+static void test_repairs_broken_rules(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        apply(&w);
+        assert_int_equal(shell("ip rule del not fwmark 0xca6c lookup 51820", NULL, 0), 0);
+        apply(&w);
+        shell("ip -4 rule", after, sizeof after);
+        assert_non_null(strstr(after, "lookup 51820"));
+        assert_true(strstr(after, "suppress_prefixlength 0") < strstr(after, "lookup 51820"));
+        assert_int_equal(shell("ip rule del not fwmark 0xca6c lookup 51820", NULL, 0), 0);
+        undo();
+        assert_as_before();
+}
+
+/* Two links with a default route each: one going takes nothing of the other's. */
+static void test_two_links(void **state)
+{
+        struct host_error error;
+        struct tun tun2;
+        struct wish w;
+        char other[80];
+
+        (void)state;
+        need_namespace();
+        snprintf(other, sizeof other, "%s/wgu.state", folder);
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        apply(&w);
+        assert_int_equal(tun_open(&tun2, "wgu"), 0);
+        struct host *host2 = host_open("wgu", other, &error);
+        assert_non_null(host2);
+        w.state.fwmark = 4242;
+        if (!host_apply(host2, &w.state, &error)) fail_msg("%s", error.text);
+        undo();
+        assert_true(says("ip rule", "fwmark 0x1092 lookup 4242"));
+        assert_true(says("ip rule", "fwmark 0x1092 lookup main suppress_prefixlength 0"));
+        assert_false(says("ip rule", "51820"));
+        assert_true(says("cat /proc/sys/net/ipv4/conf/all/src_valid_mark", "1"));
+        assert_true(host_undo(host2, &error));
+        host_close(host2);
+        close(tun2.fd);
+        assert_as_before();
+}
+
+static void test_sysctl_changed_by_others_stays(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        apply(&w);
+        shell("echo 2 >/proc/sys/net/ipv4/conf/all/src_valid_mark", NULL, 0);
+        undo();
+        assert_true(says("cat /proc/sys/net/ipv4/conf/all/src_valid_mark", "2"));
+        shell("echo 0 >/proc/sys/net/ipv4/conf/all/src_valid_mark", NULL, 0);
+        assert_as_before();
+}
+
+static void test_crash_is_undone_on_open(void **state)
+{
+        struct host_error error;
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0", "::/0", "10.1.0.0/24"));
+        apply(&w);
+        host_close(host); /* changes nothing */
+        close(tun.fd);    /* the link goes, the rules stay */
+        assert_true(says("ip rule", "51820"));
+        assert_int_equal(tun_open(&tun, "wgt"), 0);
+        shell("ip link set wgt up; ip link set wgt mtu 1333", NULL, 0);
+        host = host_open("wgt", journal, &error);
+        assert_non_null(host);
+        assert_false(says("ip rule", "51820"));
+        assert_false(says("ip -6 rule", "51820"));
+        /* another link of that name is not the one that was changed */
+        assert_true(says("ip link show wgt", "mtu 1333"));
+        assert_true(says("cat /proc/sys/net/ipv4/conf/all/src_valid_mark", "0"));
+        assert_int_equal(access(journal, F_OK), -1);
+}
+
+static void test_damaged_journal_is_refused(void **state)
+{
+        struct host_error error;
+
+        (void)state;
+        need_namespace();
+        FILE *file = fopen(journal, "w");
+        fputs("link wgt 5\nours route 10.0.0.0/24 table x\n", file);
+        fclose(file);
+        assert_null(host_open("wgt", journal, &error));
+        assert_int_equal(error.error, EINVAL);
+        assert_non_null(strstr(error.text, journal));
+}
+
+/* A child that holds another network namespace until it is killed. */
+static pid_t hold_namespace(void)
+{
+        int ready[2];
+        char c;
+
+        assert_return_code(pipe(ready), errno);
+        pid_t pid = fork();
+        if (pid == 0) {
+                if (unshare(CLONE_NEWNET) || write(ready[1], "r", 1) != 1) _exit(1);
+                for (;;)
+                        pause();
+        }
+        assert_int_equal(read(ready[0], &c, 1), 1);
+        close(ready[0]);
+        close(ready[1]);
+        return pid;
+}
+
+static void test_moved_link(void **state)
+{
+        struct host_error error;
+        struct wish w;
+        struct link_info info;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        apply(&w);
+        assert_int_equal(host_link(host, &info), 0);
+        assert_int_equal(info.mtu, 1400);
+        assert_true(info.up);
+        pid_t elsewhere = hold_namespace();
+        char command[64];
+        snprintf(command, sizeof command, "ip link set wgt netns %d", (int)elsewhere);
+        int moved = shell(command, NULL, 0);
+        int gone = host_link(host, &info);
+        bool applied = host_apply(host, &w.state, &error);
+        bool undone = host_undo(host, &(struct host_error){ 0 });
+        kill(elsewhere, SIGKILL);
+        waitpid(elsewhere, NULL, 0);
+        assert_int_equal(moved, 0);
+        assert_int_equal(gone, -ENODEV);
+        assert_false(applied);
+        assert_int_equal(error.error, ENODEV);
+        assert_true(undone);
+        assert_false(says("ip rule", "51820"));
+}
+
+static void test_many_routes(void **state)
+{
+        enum { MANY = 2000 };
+        static struct prefix routes[MANY];
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/32"), NULL);
+        for (unsigned i = 0; i < MANY; i++) {
+                routes[i] = net(i % 2 ? "172.16.0.0/24" : "fd00::/48");
+                routes[i].bytes[i % 2 ? 1 : 2] += (uint8_t)(i / 256);
+                routes[i].bytes[i % 2 ? 2 : 3] = (uint8_t)i;
+        }
+        w.state.routes = routes;
+        w.state.route_count = MANY;
+        apply(&w);
+        assert_true(says("{ ip route; ip -6 route; } | grep -c proto.109", "2000"));
+        int fd = events_open();
+        apply(&w);
+        assert_int_equal(events_count(fd), 0);
+        close(fd);
+        w.state.route_count = MANY / 2;
+        apply(&w);
+        assert_true(says("{ ip route; ip -6 route; } | grep -c proto.109", "1000"));
+        undo();
+        assert_as_before();
+}
+
+static void test_mtu(void **state)
+{
+        static const struct {
+                const char *host;
+                const char *route;
+                uint32_t mtu;
+        } rows[] = {
+                { "192.0.2.9", "10.1.0.0/24", 1320 },    /* veth of 1400 */
+                { "2001:db8::9", "10.1.0.0/24", 1320 },  /* the same over IPv6 */
+                { "198.51.100.9", "10.1.0.0/24", 1220 }, /* a route with an MTU of its own */
+                { "198.51.100.9", "fd01::/64", 1280 },   /* IPv6 inside needs that much */
+                { "203.0.113.9", "10.1.0.0/24", 1420 },  /* no route */
+                { "name.example", "10.1.0.0/24", 1420 }, /* a name is not asked for */
+                { "127.0.0.1", "10.1.0.0/24", MTU_MAX }, /* loopback's 65536 */
+        };
+        int error;
+
+        (void)state;
+        need_namespace();
+        assert_int_equal(shell("ip link add vea type veth peer name veb && ip addr add 192.0.2.1/24 dev vea && "
+                               "ip addr add 2001:db8::1/64 dev vea nodad && ip link set veb up && "
+                               "ip link set vea mtu 1400 up && "
+                               "ip route add 198.51.100.0/24 via 192.0.2.2 mtu 1300",
+                               NULL, 0),
+                         0);
+        struct netlink *netlink = netlink_open(&error);
+        assert_non_null(netlink);
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                struct wish w;
+                wish(&w, WORDS("10.9.0.1/32"), &(const char *const[]){ rows[i].route, NULL }[0]);
+                w.state.mtu = 0;
+                w.state.endpoint_count = 1;
+                strcpy(w.endpoints[0].host, rows[i].host);
+                assert_int_equal(wanted_mtu(netlink, 999, &w.state), rows[i].mtu);
+        }
+        struct wish w; /* the least of several */
+        wish(&w, NULL, NULL);
+        w.state.mtu = 0;
+        w.state.endpoint_count = 3;
+        strcpy(w.endpoints[0].host, "127.0.0.1");
+        strcpy(w.endpoints[1].host, "198.51.100.1");
+        strcpy(w.endpoints[2].host, "192.0.2.9");
+        assert_int_equal(wanted_mtu(netlink, 999, &w.state), 1220);
+
+        /* a route through the link itself does not count, a marked one does */
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        apply(&w);
+        union socket_address address = { .in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xcb007109) } };
+        struct link_info info;
+        uint32_t mtu;
+        assert_int_equal(host_link(host, &info), 0);
+        assert_int_equal(netlink_route_mtu(netlink, &address, 0, info.ifindex, &mtu), -ENETUNREACH);
+        assert_int_equal(netlink_route_mtu(netlink, &address, 51820, info.ifindex, &mtu), -ENETUNREACH);
+        address.in.sin_addr.s_addr = htonl(0xc0000209);
+        assert_int_equal(netlink_route_mtu(netlink, &address, 51820, info.ifindex, &mtu), 0);
+        assert_int_equal(mtu, 1400);
+        netlink_close(netlink);
+        shell("ip link del vea", NULL, 0);
+        undo();
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_up_and_down, begin, end),
+                cmocka_unit_test_setup_teardown(test_default_route, begin, end),
+                cmocka_unit_test_setup_teardown(test_same_again_changes_nothing, begin, end),
+                cmocka_unit_test_setup_teardown(test_reload, begin, end),
+                cmocka_unit_test_setup_teardown(test_failure_is_undone, begin, end),
+                cmocka_unit_test_setup_teardown(test_not_managed, begin, end),
+                cmocka_unit_test_setup_teardown(test_tables, begin, end),
+                cmocka_unit_test_setup_teardown(test_repairs_broken_rules, begin, end),
+                cmocka_unit_test_setup_teardown(test_two_links, begin, end),
+                cmocka_unit_test_setup_teardown(test_sysctl_changed_by_others_stays, begin, end),
+                cmocka_unit_test_setup_teardown(test_crash_is_undone_on_open, begin, end),
+                cmocka_unit_test_setup_teardown(test_damaged_journal_is_refused, begin, end),
+                cmocka_unit_test_setup_teardown(test_moved_link, begin, end),
+                cmocka_unit_test_setup_teardown(test_many_routes, begin, end),
+                cmocka_unit_test_setup_teardown(test_mtu, begin, end),
+        };
+
+        usable = netns_enter();
+        if (usable && !mkdtemp(folder)) return 1;
+        snprintf(journal, sizeof journal, "%s/wgt.state", folder);
+        int failed = cmocka_run_group_tests(tests, NULL, NULL);
+        if (usable) rmdir(folder);
+        return failed;
+}

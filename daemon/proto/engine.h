@@ -169,6 +169,9 @@ void engine_peer_clear_source(struct peer *peer);
 /* Seconds; 0: off. From 0 to another while up: one keepalive is due at once. */
 void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer *peer, uint16_t seconds);
 void engine_peer_set_name(struct peer *peer, const char *name); /* at most PEER_NAME_MAX bytes; "" for none */
+/* A number of the caller's, 0 at first: by it a reload finds the peers that the new configuration no longer has. */
+void engine_peer_set_tag(struct peer *peer, uint32_t tag);
+uint32_t engine_peer_tag(const struct peer *peer);
 
 /* A prefix another peer has moves to this one. False: full. */
 bool engine_allowed_ip_add(struct engine *engine, struct peer *peer, const struct prefix *prefix);

@@ -7,3 +7,24 @@ void conf_make_complete(struct conf *conf)
         for (struct conf_peer *peer = conf->peers; peer; peer = peer->next)
                 peer->flags |= PEER_REPLACE_ALLOWED_IPS | PEER_HAS_PRESHARED_KEY | PEER_HAS_KEEPALIVE | PEER_HAS_NAME;
 }
+
+const char *conf_not_applied(const struct conf *conf, unsigned *cursor)
+{
+        const struct {
+                bool asked;
+                const char *what;
+        } keys[] = {
+                { conf->dns, "DNS is not set by this version; set it yourself" },
+                { conf->pre_up, "PreUp is not run by this version; run it yourself" },
+                { conf->post_up, "PostUp is not run by this version; run it yourself" },
+                { conf->pre_down, "PreDown is not run by this version; run it yourself" },
+                { conf->post_down, "PostDown is not run by this version; run it yourself" },
+                { conf->flags & CONF_SAVE_CONFIG, "SaveConfig is not done by this version; save the link with: adit save" },
+        };
+
+        while (*cursor < sizeof keys / sizeof *keys) {
+                unsigned i = (*cursor)++;
+                if (keys[i].asked) return keys[i].what;
+        }
+        return NULL;
+}

@@ -125,6 +125,9 @@ bool conf_host_state(struct conf *conf, struct host_state *out, struct pool *poo
  * stay if not named. */
 void conf_make_complete(struct conf *conf);
 
+/* What the file asks for and this version reads but does not carry out, one sentence a call: *cursor starts as 0; NULL: no more. */
+const char *conf_not_applied(const struct conf *conf, unsigned *cursor);
+
 struct conf_peer *conf_peer_find(const struct conf *conf, const struct key *public_key);
 struct conf_peer *conf_peer_by_name(const struct conf *conf, const char *name);
 struct conf_peer *conf_peer_append(struct conf *conf, struct pool *pool); /* NULL: the pool is full */

@@ -153,7 +153,7 @@ static bool load_key(const struct key_file *want, const char *conf_path, struct 
         bool ok = false;
 
         *error = (struct conf_error){ .line = want->line, .column = want->column };
-        quote((struct span){ *want->path, strlen(*want->path) }, quoted);
+        quote_path((struct span){ *want->path, strlen(*want->path) }, quoted);
         if (!path_beside(path, conf_path, *want->path)) return fail(error, "%s: the path is too long", want->name);
         if (!file_read(&file, path, KEY_FILE_MAX, &inner))
                 return fail(error, "%s: '%s': %s", want->name, quoted, inner.text);

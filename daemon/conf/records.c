@@ -107,7 +107,7 @@ static bool get(struct reader *in, uint32_t type, void *payload, uint32_t length
         memcpy(&header, in->bytes, sizeof header);
         if (header.type != type) return fail(in, "a record is of another type than comes here");
         if (header.length != length) return fail(in, "a record is not of its type's length");
-        if (in->left - sizeof header < length) return fail(in, "the records end too early");
+        if (length > in->left - sizeof header) return fail(in, "the records end too early");
         memcpy(payload, in->bytes + sizeof header, length);
         in->bytes += sizeof header + length;
         in->left -= sizeof header + length;
@@ -116,13 +116,17 @@ static bool get(struct reader *in, uint32_t type, void *payload, uint32_t length
 
 static bool get_link(struct reader *in, struct record_link *link)
 {
+        uint64_t wanted;
+
         if (!get(in, RECORD_LINK, link, sizeof *link)) return false;
         if (link->managed > 1) return fail(in, "managed is 0 or 1");
         if (link->mtu && (link->mtu < MTU_MIN || link->mtu > MTU_MAX)) return fail(in, "the MTU is out of range");
         if (link->table < TABLE_OFF || link->table > UINT32_MAX) return fail(in, "the table is out of range");
-        /* before anything is allocated: no more than the bytes that are there can hold */
-        if (link->addresses > in->left || link->routes > in->left || link->endpoints > in->left)
-                return fail(in, "the records end too early");
+        /* before anything is allocated: what the counts say is what is there */
+        wanted = (8 + sizeof(struct record_prefix)) * ((uint64_t)link->addresses + link->routes) +
+                 (8 + sizeof(struct record_endpoint)) * (uint64_t)link->endpoints;
+        if (wanted > in->left) return fail(in, "the records end too early");
+        if (wanted < in->left) return fail(in, "bytes after the last record");
         return true;
 }
 
@@ -193,7 +197,7 @@ static bool get_all(struct reader *in, struct host_state *out, struct pool *pool
                 if (!get_prefix(in, RECORD_ROUTE, &out->routes[i])) return false;
         for (size_t i = 0; i < out->endpoint_count; i++)
                 if (!get_endpoint(in, &out->endpoints[i])) return false;
-        return in->left == 0 || fail(in, "bytes after the last record");
+        return true;
 }
 
 bool records_read(struct host_state *out, struct pool *pool, const uint8_t *bytes, size_t len, const char **why)

@@ -83,26 +83,28 @@ bool peer_name_valid(struct span span)
         return true;
 }
 
-/* A key is 44 characters of base64 or 64 of hex. Somebody may have pasted one, or most of one, in the wrong place. */
-static bool maybe_key(struct span value)
+/* A key is 44 characters of base64 or 64 of hex. Somebody may have pasted one, or a line break left half of one, in the
+ * wrong place. No good value that an error quotes has '=' or '+'. */
+static bool maybe_key(struct span value, const char *breaks)
 {
-        enum { SUSPICIOUS_RUN = 32 };
+        enum { SUSPICIOUS_RUN = 20 };
         size_t run = 0;
 
         for (size_t i = 0; i < value.len; i++) {
                 char c = value.text[i];
 
-                run = isalnum((unsigned char)c) || c == '+' || c == '/' ? run + 1 : 0;
+                if (c == '=' || c == '+') return true;
+                run = c && (isalnum((unsigned char)c) || c == '/') && !strchr(breaks, c) ? run + 1 : 0;
                 if (run >= SUSPICIOUS_RUN) return true;
         }
-        return value.len && value.text[value.len - 1] == '=';
+        return false;
 }
 
-const char *quote(struct span value, char out[QUOTE_TEXT])
+static const char *quote_unless(bool hidden, struct span value, char out[QUOTE_TEXT])
 {
         size_t len = value.len < QUOTE_TEXT ? value.len : QUOTE_TEXT - 4;
 
-        if (maybe_key(value)) {
+        if (hidden) {
                 snprintf(out, QUOTE_TEXT, "(not shown, it may be a key)");
                 return out;
         }
@@ -110,6 +112,16 @@ const char *quote(struct span value, char out[QUOTE_TEXT])
                 out[i] = (char)(value.text[i] >= ' ' && value.text[i] < 0x7f ? value.text[i] : '?');
         snprintf(out + len, QUOTE_TEXT - len, "%s", len < value.len ? "..." : "");
         return out;
+}
+
+const char *quote(struct span value, char out[QUOTE_TEXT])
+{
+        return quote_unless(maybe_key(value, ""), value, out);
+}
+
+const char *quote_path(struct span path, char out[QUOTE_TEXT])
+{
+        return quote_unless(maybe_key(path, "/"), path, out);
 }
 
 void writer_print(struct writer *out, const char *format, ...)

@@ -34,5 +34,6 @@ bool host_parse(union socket_address *out, struct span host, const char **why);
  * hidden. */
 enum { QUOTE_TEXT = 72 };
 const char *quote(struct span value, char out[QUOTE_TEXT]);
+const char *quote_path(struct span path, char out[QUOTE_TEXT]); /* does not take a long path for a key */
 
 #endif

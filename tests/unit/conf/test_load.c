@@ -82,6 +82,17 @@ static void test_key_files(void **state)
         assert_false(load("wg0.conf"));
         assert_error(2, 18, "PrivateKeyFile: 'wg0.key': cannot open it: No such file or directory");
 
+        put_file("wg0.conf", 0600, "[Interface]\nPrivateKeyFile = /etc/wireguard/keys/of/this/host.key\n");
+        assert_false(load("wg0.conf"));
+        assert_error(2, 18,
+                     "PrivateKeyFile: '/etc/wireguard/keys/of/this/host.key': cannot open it: No such file or "
+                     "directory");
+        put_file("wg0.conf", 0600, "[Interface]\nPrivateKeyFile = " KEY_A "\n");
+        assert_false(load("wg0.conf"));
+        assert_error(2, 18,
+                     "PrivateKeyFile: '(not shown, it may be a key)': cannot open it: No such file or directory");
+
+        put_file("wg0.conf", 0644, text);
         put_file("wg0.key", 0600, KEY_A "\n");
         put_file("wg0.psk", 0644, KEY_C "\n");
         assert_false(load("wg0.conf"));
@@ -125,7 +136,7 @@ static void test_example(void **state)
         fclose(file);
         put_file("wg0.conf", 0600, text);
         if (!load("wg0.conf")) fail_msg("tunnel.conf:%u:%u: %s", error.line, error.column, error.text);
-        assert_string_equal(conf.peers->name, "berlin");
+        assert_null(conf.peers->name);
         assert_non_null(conf.peers->next->allowed_ips->next);
 
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
@@ -136,6 +147,7 @@ static void test_example(void **state)
         }
         put_file("wg0.conf", 0600, all);
         if (!load("wg0.conf")) fail_msg("tunnel.conf:%u:%u: %s", error.line, error.column, error.text);
+        assert_string_equal(conf.peers->name, "berlin");
         assert_int_equal(conf.mtu, 1420);
         assert_int_equal(conf.fwmark, 51820);
         assert_string_equal(conf.post_down->text, "logger \"%i is down\"");

@@ -231,13 +231,16 @@ static void test_get_between_adits(void **state)
 static void test_get_ignores_the_unknown(void **state)
 {
         static const char in[] = "listen_port=1\nnew_thing=x\n" PEER "other=\nrx_bytes=5\n";
-        static const char bad[] = PEER "rx_bytes=x\n";
+        static const char bad[] = PEER "rx_bytes=x\n", zero[] = "drop_a\0b=1\n", none[] = PEER "preshared_key=" ZERO;
 
         (void)state;
         assert_true(uapi_parse_get(&conf, &pool, in, strlen(in), &error));
         assert_int_equal(conf.listen_port, 1);
         assert_int_equal(conf.peers->rx_bytes, 5);
         assert_false(uapi_parse_get(&conf, &pool, bad, strlen(bad), &error));
+        assert_false(uapi_parse_get(&conf, &pool, zero, sizeof zero - 1, &error));
+        assert_true(uapi_parse_get(&conf, &pool, none, strlen(none), &error));
+        assert_int_equal(conf.peers->flags, 0);
 }
 
 /* Ten thousand peers and a hundred thousand prefixes: quadratic work would take minutes. */

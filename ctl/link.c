@@ -45,24 +45,13 @@ static int nothing_changed(int status)
         return status ? complain(status, "nothing was changed") : status;
 }
 
-static void warn_line(const struct config *config, const struct conf_line *lines, const char *key, const char *verb)
-{
-        if (lines) complain(0, "%s: %s is not %s by this version; %s it yourself", config->path, key, verb, verb);
-}
-
-/* What the file says and this version reads but does not do: one line a key. */
+/* What the file says and this version reads but does not do. */
 static void warn_not_applied(const struct config *config)
 {
-        const struct conf *conf = &config->conf;
+        unsigned cursor = 0;
 
-        warn_line(config, conf->dns, "DNS", "set");
-        warn_line(config, conf->pre_up, "PreUp", "run");
-        warn_line(config, conf->post_up, "PostUp", "run");
-        warn_line(config, conf->pre_down, "PreDown", "run");
-        warn_line(config, conf->post_down, "PostDown", "run");
-        if (conf->flags & CONF_SAVE_CONFIG)
-                complain(0, "%s: SaveConfig is not done by this version; save it yourself: adit save %s", config->path,
-                         config->name);
+        for (const char *what; (what = conf_not_applied(&config->conf, &cursor));)
+                complain(0, "%s: %s", config->path, what);
 }
 
 int command_check(const struct command *self, int argc, char **argv, struct pool *pool)
@@ -171,7 +160,6 @@ int command_up(const struct command *self, int argc, char **argv, struct pool *p
         if (!status) status = refuse_if_up(config.name);
         nothing_changed(status);
         if (!status) {
-                warn_not_applied(&config);
                 pool_reset(pool); /* no key of ours stays while aditd starts */
                 sodium_memzero(&config.conf, sizeof config.conf);
                 status = aditd_run(config.path);
@@ -236,15 +224,6 @@ int command_down(const struct command *self, int argc, char **argv, struct pool 
 /* ---- reload -------------------------------------------------------------------------------------------------------
  */
 
-/* Says everything that the file does not, so that what was taken out of it goes from the link. The port stays when none
- * is named. */
-static void set_whole(struct conf *conf)
-{
-        conf->flags |= CONF_REPLACE_PEERS | CONF_HAS_PRIVATE_KEY | CONF_HAS_FWMARK;
-        for (struct conf_peer *peer = conf->peers; peer; peer = peer->next)
-                peer->flags |= PEER_REPLACE_ALLOWED_IPS | PEER_HAS_PRESHARED_KEY | PEER_HAS_KEEPALIVE | PEER_HAS_NAME;
-}
-
 static int refuse_unmanaged(struct pool *pool, const char *name)
 {
         struct live live;
@@ -271,7 +250,7 @@ int command_reload(const struct command *self, int argc, char **argv, struct poo
         if (!status) status = refuse_unmanaged(pool, config.name);
         if (!status && !conf_host_state(&config.conf, &host, pool)) status = complain_memory();
         if (!status) {
-                set_whole(&config.conf);
+                conf_make_complete(&config.conf);
                 status = live_apply(config.name, 0, &host, &config.conf, &again);
         }
         if (!status && again)

@@ -99,7 +99,6 @@ static const char *const keeper_denies[] = {
         "setfsuid",
         "setfsgid",
         "setgroups",
-        "capset",
         "personality",
         /* the kernel itself */
         "init_module",

@@ -6,21 +6,73 @@ ROOMS_proto        := $(AR_proto) $(AR_crypto)
 ROOMS_kernel-iface := $(AR_kernel)
 ROOMS_data         := $(AR_data) $(AR_proto) $(AR_kernel) $(AR_crypto)
 ROOMS_sim          := $(AR_proto) $(AR_crypto)
+FUZZ_ROOMS         := $(AR_proto) $(AR_conf) $(AR_crypto)
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*/test_*.c))
 SIM_TESTS  := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
 SIM_COMMON := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/sim/test_*.c),$(wildcard tests/sim/*.c)))
+FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TESTS := $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
+E2E_TESTS  := $(sort $(wildcard tests/e2e/[0-9]*.sh))
+
+link_test = $(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDHARDEN) -o $@ $^ $(1) $(LIBS)
 
 define unit_rule
-$(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(ROOMS_$(1))
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/unit/$(1)/test_*.c),$(wildcard tests/unit/$(1)/*.c))) $(ROOMS_$(1))
 	$(Q)mkdir -p $$(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDHARDEN) -o $$@ $$^ -lcmocka $(LIBS)
+	$(Q)$$(call link_test,-lcmocka)
 endef
 $(foreach room,crypto conf proto kernel-iface data,$(eval $(call unit_rule,$(room))))
 
 $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_COMMON) $(ROOMS_sim)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(LDHARDEN) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(call link_test,-lcmocka)
 
-.PHONY: tests
-tests: $(UNIT_TESTS) $(SIM_TESTS)
+# A fuzz target with a plain main: replays the corpus as a test, with any compiler.
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_ROOMS)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(call link_test,)
+
+.PHONY: tests check check-unit check-e2e fuzz
+tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS)
+
+# Everything, on a fresh machine too: both compilers without a warning, every test, and again under ASan and UBSan.
+check:
+	scripts/deps check
+	$(MAKE) CFLAGS=-Werror all tests
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang CFLAGS=-Werror all tests
+	$(MAKE) SANITIZE=1 CFLAGS=-Werror all tests
+	$(MAKE) check-unit
+	$(MAKE) SANITIZE=1 check-unit
+	$(MAKE) check-e2e
+	$(MAKE) SANITIZE=1 check-e2e E2E_TESTS='$(E2E_SANITIZED)'
+
+# Those that a sanitizer can tell something about; the others take their time from waiting for WireGuard's timers.
+E2E_SANITIZED := $(filter-out %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
+
+check-unit: tests
+	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
+	prove -j2 --exec '' $(foreach fuzzer,$(FUZZERS),"$(BUILD)/tests/fuzz/replay_$(fuzzer) tests/fuzz/corpus/$(fuzzer)")
+
+check-e2e: all
+	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j2 --timer $(E2E_TESTS)
+
+# Fuzzes each target for FUZZ_SECONDS with libFuzzer; what it finds is left in build/fuzz.
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES := $(wildcard crypto/*.c daemon/conf/*.c daemon/proto/*.c)
+fuzz:
+	scripts/deps check
+	$(Q)mkdir -p $(BUILD)/fuzz
+	$(Q)set -e; for fuzzer in $(FUZZERS); do \
+	    clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DADIT_SANITIZE=1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	        $$(pkg-config --cflags $(PKGS)) -o $(BUILD)/fuzz/$$fuzzer tests/fuzz/fuzz_$$fuzzer.c $(FUZZ_SOURCES) $(LIBS); \
+	    mkdir -p $(BUILD)/fuzz/corpus-$$fuzzer; \
+	    $(BUILD)/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
+	        $(BUILD)/fuzz/corpus-$$fuzzer tests/fuzz/corpus/$$fuzzer; \
+	done
+
+# Installs what is missing, builds, and shows a link at work between two namespaces.
+demo:
+	scripts/deps demo
+	$(MAKE) all
+	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) scripts/demo

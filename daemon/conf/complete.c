@@ -19,7 +19,8 @@ const char *conf_not_applied(const struct conf *conf, unsigned *cursor)
                 { conf->post_up, "PostUp is not run by this version; run it yourself" },
                 { conf->pre_down, "PreDown is not run by this version; run it yourself" },
                 { conf->post_down, "PostDown is not run by this version; run it yourself" },
-                { conf->flags & CONF_SAVE_CONFIG, "SaveConfig is not done by this version; save the link with: adit save" },
+                { conf->flags & CONF_SAVE_CONFIG,
+                  "SaveConfig is not done by this version; save the link with: adit save" },
         };
 
         while (*cursor < sizeof keys / sizeof *keys) {

@@ -1,0 +1,156 @@
+#include "daemon/device.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+bool device_check(const struct device *device, const struct conf *conf, struct conf_error *error)
+{
+        bool replace = conf->flags & CONF_REPLACE_PEERS;
+        uint64_t peers = replace ? 0 : engine_peer_count(device->engine);
+        uint64_t prefixes = replace ? 0 : engine_prefix_count(device->engine);
+
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
+                if (replace || !engine_peer_find(device->engine, &peer->public_key)) peers++;
+                for (const struct conf_prefix *allowed = peer->allowed_ips; allowed; allowed = allowed->next)
+                        prefixes += !allowed->remove;
+        }
+        *error = (struct conf_error){ 0 };
+        if (peers > device->limits.max_peers)
+                snprintf(error->text, sizeof error->text, "%" PRIu64 " peers: a link takes at most %u", peers,
+                         device->limits.max_peers);
+        else if (prefixes > device->limits.max_prefixes)
+                snprintf(error->text, sizeof error->text, "%" PRIu64 " allowed IPs: a link takes at most %u", prefixes,
+                         device->limits.max_prefixes);
+        return !*error->text;
+}
+
+static void remove_all(struct engine *engine)
+{
+        for (struct peer *peer; (peer = engine_peer_next(engine, NULL));)
+                engine_peer_remove(engine, peer);
+}
+
+/* Peers that `conf` has are tagged; a sweep removes the others. */
+static void remove_missing(struct engine *engine, const struct conf *conf)
+{
+        for (const struct conf_peer *wanted = conf->peers; wanted; wanted = wanted->next) {
+                struct peer *peer = engine_peer_find(engine, &wanted->public_key);
+                if (peer && !(wanted->flags & PEER_REMOVE)) engine_peer_set_tag(peer, 1);
+        }
+        for (struct peer *next, *peer = engine_peer_next(engine, NULL); peer; peer = next) {
+                next = engine_peer_next(engine, peer);
+                if (!engine_peer_tag(peer)) engine_peer_remove(engine, peer);
+                else
+                        engine_peer_set_tag(peer, 0);
+        }
+}
+
+static void set_allowed_ips(struct engine *engine, struct peer *peer, const struct conf_peer *wanted)
+{
+        for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next)
+                if (allowed->remove) engine_allowed_ip_remove(engine, peer, &allowed->prefix);
+                else
+                        engine_allowed_ip_add(engine, peer, &allowed->prefix);
+}
+
+static void apply_peer(struct engine *engine, uint64_t now, const struct conf_peer *wanted)
+{
+        struct peer *peer = engine_peer_find(engine, &wanted->public_key);
+
+        if (wanted->flags & PEER_REMOVE) {
+                if (peer) engine_peer_remove(engine, peer);
+                return;
+        }
+        if (!peer && wanted->flags & PEER_UPDATE_ONLY) return;
+        if (!peer) peer = engine_peer_add(engine, now, &wanted->public_key);
+        if (!peer) return; /* our own public key: ignored, as every WireGuard does */
+        if (wanted->flags & PEER_HAS_PRESHARED_KEY) engine_peer_set_preshared_key(peer, &wanted->preshared_key);
+        if (wanted->flags & PEER_HAS_NAME) engine_peer_set_name(peer, wanted->name ? wanted->name : "");
+        if (wanted->endpoint.family) engine_peer_set_endpoint(peer, &wanted->endpoint);
+        if (wanted->flags & PEER_REPLACE_ALLOWED_IPS) engine_allowed_ips_clear(engine, peer);
+        set_allowed_ips(engine, peer, wanted);
+        if (wanted->flags & PEER_HAS_KEEPALIVE) engine_peer_set_keepalive(engine, now, peer, wanted->keepalive);
+}
+
+/* Only a change costs the live sessions. */
+static void apply_private_key(struct engine *engine, uint64_t now, const struct key *private_key)
+{
+        struct key wanted = *private_key, present, public_key;
+        bool has = engine_private_key(engine, &present, &public_key);
+
+        if (!key_is_zero(&wanted)) key_clamp(&wanted);
+        if (has ? !key_equal(&present, &wanted) : !key_is_zero(&wanted)) engine_set_private_key(engine, now, &wanted);
+        sodium_memzero(&present, sizeof present);
+        sodium_memzero(&wanted, sizeof wanted);
+}
+
+void device_apply(struct device *device, uint64_t now, const struct conf *conf, enum uapi_dialect dialect)
+{
+        struct engine *engine = device->engine;
+
+        if (conf->flags & CONF_HAS_PRIVATE_KEY) apply_private_key(engine, now, &conf->private_key);
+        if (conf->flags & CONF_REPLACE_PEERS) {
+                if (dialect == UAPI_STRICT) remove_all(engine);
+                else
+                        remove_missing(engine, conf);
+                /* The allowed IPs come anew for all: one that moves between peers must not stay with the old. */
+                for (struct peer *peer = NULL; (peer = engine_peer_next(engine, peer));)
+                        engine_allowed_ips_clear(engine, peer);
+        }
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
+                apply_peer(engine, now, peer);
+}
+
+static void peer_lines(const struct device *device, const struct peer *peer, enum uapi_dialect dialect, bool secrets,
+                       struct writer *out)
+{
+        struct peer_status status;
+        const void *cursor = NULL;
+        struct prefix prefix;
+        char text[ADDRESS_TEXT];
+
+        engine_peer_status(peer, &status);
+        struct conf_peer lines = {
+                .public_key = status.public_key,
+                .preshared_key = status.preshared_key,
+                .name = *status.name ? status.name : NULL,
+                .endpoint = status.endpoint.remote,
+                .keepalive = status.keepalive,
+                .last_handshake_sec = status.last_handshake_wall / 1000000000,
+                .last_handshake_nsec = status.last_handshake_wall % 1000000000,
+                .rx_bytes = status.rx_bytes,
+                .tx_bytes = status.tx_bytes,
+                .session = status.session,
+                .handshake_attempts = status.handshake_attempts,
+        };
+        uapi_format_peer(&lines, dialect, secrets, out);
+        /* Not through the struct: a peer may have a hundred thousand. */
+        while (engine_allowed_ip_next(device->engine, peer, &cursor, &prefix))
+                writer_print(out, "allowed_ip=%s\n", prefix_format(&prefix, text));
+        sodium_memzero(&status, sizeof status);
+        sodium_memzero(&lines, sizeof lines);
+}
+
+static void drop_lines(const struct device *device, struct writer *out)
+{
+        const uint64_t *drops = engine_drops(device->engine);
+
+        for (int reason = DROP_NONE + 1; reason < DROP_COUNT; reason++)
+                if (drops[reason]) writer_print(out, "drop_%s=%" PRIu64 "\n", drop_name(reason), drops[reason]);
+        if (device->kernel_drops) writer_print(out, "drop_rx-queue-full=%" PRIu64 "\n", device->kernel_drops);
+}
+
+void device_status(const struct device *device, enum uapi_dialect dialect, bool secrets, struct writer *out)
+{
+        struct conf lines = { .listen_port = device->listen_port, .fwmark = device->fwmark };
+        struct key public_key;
+
+        if (engine_private_key(device->engine, &lines.private_key, &public_key)) lines.flags |= CONF_HAS_PRIVATE_KEY;
+        uapi_format_device(&lines, dialect, secrets, out);
+        sodium_memzero(&lines, sizeof lines);
+        if (dialect == UAPI_ADIT) drop_lines(device, out);
+        for (struct peer *peer = NULL; (peer = engine_peer_next(device->engine, peer));)
+                peer_lines(device, peer, dialect, secrets, out);
+}

@@ -1,0 +1,29 @@
+/* A link's configuration between its text (struct conf) and the engine. In the tunnel process.
+ * Applying is in two steps, so that it is whole or not at all: device_check() answers all that could fail,
+ * device_apply() cannot. */
+#ifndef DAEMON_DEVICE_H
+#define DAEMON_DEVICE_H
+
+#include "daemon/conf/uapi.h"
+#include "daemon/proto/engine.h"
+
+struct device {
+        struct engine *engine;
+        struct engine_config limits;
+        uint16_t listen_port; /* as bound */
+        uint32_t fwmark;
+        uint64_t kernel_drops;
+};
+
+/* Fits into the limits? False: *error says what does not. */
+bool device_check(const struct device *device, const struct conf *conf, struct conf_error *error);
+
+/* Everything of `conf` but port and mark, which are the keeper's to set. UAPI_STRICT replaces peers by removing all
+ * first, as every WireGuard does; UAPI_ADIT (a reload) removes only those that are gone, so that the sessions of the
+ * others live on. */
+void device_apply(struct device *device, uint64_t now, const struct conf *conf, enum uapi_dialect dialect);
+
+/* The lines of a get answer. */
+void device_status(const struct device *device, enum uapi_dialect dialect, bool secrets, struct writer *out);
+
+#endif

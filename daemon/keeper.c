@@ -1,0 +1,212 @@
+#include "daemon/keeper_state.h"
+
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 16 };
+
+uint64_t keeper_now(void)
+{
+        struct timespec at;
+
+        clock_gettime(CLOCK_BOOTTIME, &at);
+        return (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
+}
+
+void keeper_watch(struct keeper *keeper, int fd, void *source)
+{
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
+
+        if (fd >= 0 && epoll_ctl(keeper->epoll, EPOLL_CTL_ADD, fd, &event))
+                log_print(LOG_ERR, "epoll: %s", strerror(errno));
+}
+
+void keeper_stop(struct keeper *keeper, int status)
+{
+        if (!keeper->stop) keeper->status = status;
+        keeper->stop = true;
+}
+
+int keeper_post(struct keeper *keeper, const struct ipc_message *message, const int *fds, unsigned count)
+{
+        int error = ipc_send(keeper->ipc, message, fds, count);
+
+        if (error) keeper_stop(keeper, 1);
+        return error;
+}
+
+void keeper_to_background(void)
+{
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        for (int fd = 0; null >= 0 && fd < 3; fd++)
+                dup2(null, fd);
+        if (null > 2) close(null);
+}
+
+void keeper_ready(struct keeper *keeper)
+{
+        keeper->ready = true;
+        log_print(LOG_INFO, "ready, port %u", keeper->sockets.port);
+        if (keeper->options->ready < 0) return;
+        keeper_to_background();
+        log_open_syslog(keeper->options->link, log_level());
+        (void)!write(keeper->options->ready, "", 1);
+        close(keeper->options->ready);
+}
+
+/* ---- What the system tells ----------------------------------------------------------------------------------------
+ */
+
+static void on_signal(struct keeper *keeper)
+{
+        struct signalfd_siginfo info;
+
+        while (read(keeper->signals, &info, sizeof info) == sizeof info) {
+                if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) keeper_stop(keeper, 0);
+                if (info.ssi_signo == SIGHUP) control_reload(keeper, NULL);
+        }
+        for (pid_t child; (child = waitpid(-1, NULL, WNOHANG)) > 0;) {
+                if (child != keeper->tunnel) continue; /* a loader or a resolver: its descriptor tells the rest */
+                keeper->tunnel = 0;
+                if (!keeper->stop) log_print(LOG_ERR, "the tunnel process died");
+                keeper_stop(keeper, 1);
+        }
+}
+
+static void on_link(struct keeper *keeper)
+{
+        struct ipc_message message = { .type = IPC_LINK };
+        struct link_info info;
+        bool changed = false;
+        int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed);
+
+        if (error != -ENODEV && !changed) return;
+        if (error != -ENODEV) {
+                message.link.here = 1;
+                message.link.mtu = info.mtu;
+                message.link.up = info.up;
+        }
+        keeper_post(keeper, &message, NULL, 0);
+}
+
+static void on_files(struct keeper *keeper)
+{
+        char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+        while (read(keeper->files, events, sizeof events) > 0)
+                continue;
+        for (int i = 0; i < 2; i++) {
+                if (listener_is_there(&keeper->listeners[i])) continue;
+                log_print(LOG_INFO, "%s was removed", keeper->listeners[i].path);
+                keeper_stop(keeper, 0);
+                return;
+        }
+}
+
+static void dispatch(struct keeper *keeper, void *source)
+{
+        struct client *client = source;
+        uint64_t expirations;
+
+        if (source == &keeper->ipc) tunnel_readable(keeper);
+        else if (source == &keeper->signals)
+                on_signal(keeper);
+        else if (source == &keeper->links)
+                on_link(keeper);
+        else if (source == &keeper->files)
+                on_files(keeper);
+        else if (source == &keeper->listeners[1])
+                control_accept(keeper);
+        else if (source == &keeper->timer)
+                (void)!read(keeper->timer, &expirations, sizeof expirations);
+        else if (names_own(keeper, source))
+                names_readable(keeper, source);
+        else if (client->fd >= 0 && keeper->transaction.stage == STAGE_IDLE)
+                control_readable(keeper, client);
+}
+
+static void arm(struct keeper *keeper)
+{
+        uint64_t deadline = names_deadline(keeper);
+        struct itimerspec at = { 0 };
+
+        if (deadline != UINT64_MAX) {
+                at.it_value.tv_sec = (time_t)(deadline / 1000000000);
+                at.it_value.tv_nsec = (long)(deadline % 1000000000) + !deadline;
+        }
+        timerfd_settime(keeper->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void loop(struct keeper *keeper)
+{
+        struct epoll_event events[EVENTS];
+
+        while (!keeper->stop) {
+                arm(keeper);
+                int count = epoll_wait(keeper->epoll, events, EVENTS, -1);
+                if (count < 0 && errno != EINTR) return;
+                for (int i = 0; i < count && !keeper->stop; i++)
+                        dispatch(keeper, events[i].data.ptr);
+                names_tick(keeper);
+        }
+}
+
+/* ---- End -----------------------------------------------------------------------------------------------------------
+ */
+
+/* The keeper cannot kill (it has no such right): the tunnel process ends when the socketpair does. */
+static void end_tunnel(struct keeper *keeper)
+{
+        struct ipc_message stop = { .type = IPC_STOP };
+
+        if (keeper->ipc >= 0) {
+                ipc_send(keeper->ipc, &stop, NULL, 0);
+                close(keeper->ipc);
+        }
+        if (keeper->tunnel > 0) waitpid(keeper->tunnel, NULL, 0);
+}
+
+static void close_all(struct keeper *keeper)
+{
+        struct host_error error;
+
+        if (keeper->host && !host_undo(keeper->host, &error)) log_print(LOG_ERR, "%s", error.text);
+        end_tunnel(keeper);
+        if (keeper->host) host_close(keeper->host);
+        if (keeper->tun.fd >= 0) close(keeper->tun.fd); /* the interface goes with its last descriptor */
+        udp_close(&keeper->sockets);
+        for (int i = 0; i < 2; i++)
+                listener_close(&keeper->listeners[i]);
+}
+
+int keeper_run(const struct keeper_options *options)
+{
+        static struct keeper keeper = { .tun.fd = -1,
+                                        .sockets = { -1, -1, 0 },
+                                        .listeners = { { .fd = -1 }, { .fd = -1 } },
+                                        .ipc = -1,
+                                        .transaction.status = -1 };
+
+        keeper.options = options;
+        keeper.status = EXIT_FAILURE;
+        for (int i = 0; i < CLIENTS_MAX; i++)
+                keeper.clients[i].fd = -1;
+        bool started = keeper_start(&keeper);
+        if (started) loop(&keeper);
+        close_all(&keeper);
+        if (started && keeper.ready) log_print(LOG_INFO, "ended");
+        return keeper.status;
+}

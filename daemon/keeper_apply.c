@@ -1,0 +1,203 @@
+#include "daemon/keeper_state.h"
+
+#include "daemon/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A configuration is applied in three steps, so that it is whole or not at all: the tunnel process parses and checks it
+ * (PREPARE); the host's state is changed, all or nothing; the tunnel process takes it over (COMMIT). When that last one
+ * fails, for a port that is taken, the host's state goes back to what it was. */
+
+static void finish(struct keeper *keeper, int error, uint32_t line, const char *text, const int *fds, unsigned fd_count)
+{
+        struct client *client = keeper->transaction.client;
+
+        if (keeper->transaction.status >= 0) close(keeper->transaction.status);
+        keeper->transaction = (struct transaction){ .status = -1 };
+        control_hold(keeper, false);
+        if (client) control_reply(keeper, client, error, line, text, fds, fd_count);
+}
+
+static void ask(struct keeper *keeper, enum stage stage, uint32_t type, uint32_t value, int fd)
+{
+        struct ipc_message message = { .type = type, .id = ++keeper->next_id, .request.value = value };
+
+        keeper->transaction.stage = stage;
+        keeper->transaction.id = message.id;
+        keeper_post(keeper, &message, &fd, fd >= 0);
+}
+
+static struct pool *spare_pool(struct keeper *keeper)
+{
+        return &keeper->pools[!keeper->current_pool];
+}
+
+void apply_begin(struct keeper *keeper, struct client *client, const struct control_request *request, int records,
+                 int text)
+{
+        const char *why = "the request lacks its sealed descriptors";
+        size_t len;
+
+        if (request->generation && request->generation != keeper->generation) {
+                control_reply(keeper, client, EAGAIN, 0, "the link was changed meanwhile; read it again", NULL, 0);
+                return;
+        }
+        const uint8_t *bytes = records < 0 || text < 0 ? NULL : memfd_map(records, CONTROL_DATA_MAX, &len);
+        pool_reset(spare_pool(keeper));
+        bool good = bytes && records_read(&keeper->transaction.wanted, spare_pool(keeper), bytes, len, &why);
+        if (bytes) munmap((void *)(uintptr_t)bytes, len);
+        if (!good) {
+                control_reply(keeper, client, EINVAL, 0, why, NULL, 0);
+                return;
+        }
+        keeper->transaction.client = client;
+        control_hold(keeper, true);
+        ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text);
+}
+
+/* The host's state with the names replaced by the addresses they resolved to, for the MTU of their routes. */
+static bool host_apply_resolved(struct keeper *keeper, const struct host_state *wanted, struct host_error *error)
+{
+        struct host_state copy = *wanted;
+        struct host_endpoint *endpoints = calloc(copy.endpoint_count ? copy.endpoint_count : 1, sizeof *endpoints);
+
+        if (!endpoints) {
+                *error = (struct host_error){ ENOMEM, "out of memory" };
+                return false;
+        }
+        for (size_t i = 0; i < copy.endpoint_count; i++) {
+                endpoints[i] = wanted->endpoints[i];
+                for (unsigned n = 0; n < keeper->name_count; n++) {
+                        const struct name *name = &keeper->names[n];
+                        const union socket_address *at = &name->address;
+                        if (!at->family || strcmp(name->endpoint.host, endpoints[i].host)) continue;
+                        const void *bytes = at->family == AF_INET ? (const void *)&at->in.sin_addr : &at->in6.sin6_addr;
+                        inet_ntop(at->family, bytes, endpoints[i].host, sizeof endpoints[i].host);
+                        break;
+                }
+        }
+        copy.endpoints = endpoints;
+        bool applied = host_apply(keeper->host, &copy, error);
+        free(endpoints);
+        return applied;
+}
+
+static void tell_link(struct keeper *keeper)
+{
+        struct link_info info;
+        struct ipc_message message = { .type = IPC_LINK };
+
+        if (!host_link(keeper->host, &info)) {
+                message.link.here = 1;
+                message.link.mtu = info.mtu;
+                message.link.up = info.up;
+        }
+        keeper_post(keeper, &message, NULL, 0);
+}
+
+void apply_host_again(struct keeper *keeper)
+{
+        struct host_error error;
+
+        if (keeper->transaction.stage != STAGE_IDLE || !keeper->current.managed || keeper->current.mtu) return;
+        if (!host_apply_resolved(keeper, &keeper->current, &error)) log_print(LOG_ERR, "%s", error.text);
+        else
+                tell_link(keeper);
+}
+
+static void prepared(struct keeper *keeper, const struct ipc_message *message)
+{
+        struct host_error error;
+
+        if (message->result.error) {
+                finish(keeper, message->result.error, message->result.line, message->result.text, NULL, 0);
+        } else if (!host_apply_resolved(keeper, &keeper->transaction.wanted, &error)) {
+                struct ipc_message abort = { .type = IPC_ABORT };
+                keeper_post(keeper, &abort, NULL, 0);
+                finish(keeper, error.error, 0, error.text, NULL, 0);
+        } else {
+                ask(keeper, STAGE_COMMITTING, IPC_COMMIT, 0, -1);
+        }
+}
+
+static void committed(struct keeper *keeper, const struct ipc_message *message)
+{
+        struct host_error error;
+
+        if (message->result.error) {
+                if (!host_apply_resolved(keeper, &keeper->current, &error))
+                        log_print(LOG_ERR, "the host's state could not be put back: %s", error.text);
+                finish(keeper, message->result.error, message->result.line, message->result.text, NULL, 0);
+                return;
+        }
+        keeper->current = keeper->transaction.wanted;
+        keeper->current_pool = !keeper->current_pool;
+        keeper->generation++;
+        names_set(keeper, &keeper->current);
+        tell_link(keeper);
+        finish(keeper, 0, 0, "", NULL, 0);
+}
+
+void apply_show(struct keeper *keeper, struct client *client, bool secrets)
+{
+        int status = memfd_create("status", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (status < 0) {
+                control_reply(keeper, client, errno, 0, "out of memory or descriptors", NULL, 0);
+                return;
+        }
+        keeper->transaction.client = client;
+        keeper->transaction.status = status;
+        control_hold(keeper, true);
+        ask(keeper, STAGE_SHOWING, IPC_STATUS, secrets, status);
+}
+
+static void shown(struct keeper *keeper, const struct ipc_message *message)
+{
+        size_t size = records_size(&keeper->current);
+        uint8_t *bytes = malloc(size);
+
+        if (message->result.error || !bytes) {
+                finish(keeper, message->result.error ? message->result.error : ENOMEM, 0,
+                       "the status could not be read", NULL, 0);
+        } else {
+                records_write(&keeper->current, bytes);
+                lseek(keeper->transaction.status, 0, SEEK_SET);
+                int records = memfd_of("records", bytes, size);
+                int fds[] = { dup(keeper->transaction.status), records };
+                const char *config = keeper->options->config;
+                finish(keeper, records < 0 ? -records : 0, 0, config ? config : "", fds, records < 0 ? 0 : 2);
+                close(fds[0]);
+                if (records >= 0) close(records);
+        }
+        free(bytes);
+}
+
+void apply_result(struct keeper *keeper, const struct ipc_message *message)
+{
+        if (keeper->transaction.stage == STAGE_IDLE || message->id != keeper->transaction.id) return;
+        switch (keeper->transaction.stage) {
+        case STAGE_PREPARING:
+                prepared(keeper, message);
+                break;
+        case STAGE_COMMITTING:
+                committed(keeper, message);
+                break;
+        case STAGE_SHOWING:
+                shown(keeper, message);
+                break;
+        case STAGE_IDLE:
+                break;
+        }
+}
+
+void apply_client_gone(struct keeper *keeper, struct client *client)
+{
+        if (keeper->transaction.client == client) keeper->transaction.client = NULL;
+}

@@ -1,0 +1,202 @@
+#include "daemon/keeper_state.h"
+
+#include "daemon/log.h"
+
+#include <arpa/inet.h>
+#include <cap-ng.h>
+#include <fcntl.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const uint64_t SECOND = 1000000000;
+enum { BACKOFF_MIN = 1, BACKOFF_MAX = 60 }; /* seconds */
+
+/* What a resolver child writes: whole, in one write. */
+struct answer {
+        uint32_t count;
+        int32_t error; /* EAI_* */
+        union socket_address addresses[NAME_ADDRESSES];
+};
+
+static bool is_literal(const char *host)
+{
+        struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM }, *found;
+
+        if (getaddrinfo(host, NULL, &hints, &found)) return false;
+        freeaddrinfo(found);
+        return true;
+}
+
+static struct name *find(struct keeper *keeper, const uint8_t public_key[PUBLIC_KEY_LEN])
+{
+        for (unsigned i = 0; i < keeper->name_count; i++)
+                if (!memcmp(keeper->names[i].endpoint.public_key, public_key, PUBLIC_KEY_LEN)) return &keeper->names[i];
+        return NULL;
+}
+
+static bool same_endpoint(const struct host_endpoint *a, const struct host_endpoint *b)
+{
+        return !memcmp(a->public_key, b->public_key, PUBLIC_KEY_LEN) && !strcmp(a->host, b->host) && a->port == b->port;
+}
+
+static void stop_resolver(struct keeper *keeper, struct name *name)
+{
+        if (name->child < 0) return;
+        close(name->child); /* the child gets EPIPE, if it ever writes */
+        name->child = -1;
+        keeper->resolving--;
+}
+
+/* A name that stays keeps its address and its place in the queue; only a new one is resolved. */
+void names_set(struct keeper *keeper, const struct host_state *host)
+{
+        static struct name before[NAMES_MAX];
+        unsigned before_count = keeper->name_count;
+
+        for (unsigned i = 0; i < before_count; i++) {
+                stop_resolver(keeper, &keeper->names[i]);
+                before[i] = keeper->names[i];
+        }
+        keeper->name_count = 0;
+        for (size_t i = 0; i < host->endpoint_count; i++) {
+                const struct host_endpoint *endpoint = &host->endpoints[i];
+                if (is_literal(endpoint->host)) continue;
+                if (keeper->name_count == NAMES_MAX) {
+                        log_print(LOG_WARNING,
+                                  "endpoint %s: only the first %d endpoints given by name are resolved; give addresses",
+                                  endpoint->host, NAMES_MAX);
+                        return;
+                }
+                struct name *name = &keeper->names[keeper->name_count++];
+                *name = (struct name){ .endpoint = *endpoint, .child = -1, .backoff = BACKOFF_MIN * SECOND };
+                for (unsigned old = 0; old < before_count; old++)
+                        if (same_endpoint(&before[old].endpoint, endpoint) && before[old].address.family)
+                                *name = before[old];
+        }
+        names_tick(keeper);
+}
+
+static void resolve_in_child(const struct host_endpoint *endpoint, int to)
+{
+        struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV }, *found = NULL;
+        struct answer answer = { 0 };
+        char port[8];
+
+        capng_clear(CAPNG_SELECT_BOTH); /* what parses a name server's answer needs no right */
+        capng_apply(CAPNG_SELECT_CAPS);
+        snprintf(port, sizeof port, "%u", endpoint->port);
+        answer.error = getaddrinfo(endpoint->host, port, &hints, &found);
+        for (const struct addrinfo *one = found; one && answer.count < NAME_ADDRESSES; one = one->ai_next)
+                if (one->ai_addrlen <= sizeof answer.addresses[0])
+                        memcpy(&answer.addresses[answer.count++], one->ai_addr, one->ai_addrlen);
+        (void)!write(to, &answer, sizeof answer);
+        _exit(0);
+}
+
+static void start_resolver(struct keeper *keeper, struct name *name)
+{
+        int pair[2];
+
+        if (pipe2(pair, O_CLOEXEC)) return;
+        pid_t child = fork();
+        if (!child) resolve_in_child(&name->endpoint, pair[1]);
+        close(pair[1]);
+        if (child < 0) {
+                close(pair[0]);
+                return;
+        }
+        name->child = pair[0];
+        name->due = UINT64_MAX;
+        keeper->resolving++;
+        keeper_watch(keeper, pair[0], name);
+}
+
+bool names_own(const struct keeper *keeper, const void *source)
+{
+        const struct name *name = source;
+
+        return name >= keeper->names && name < keeper->names + NAMES_MAX;
+}
+
+static bool same_address(const union socket_address *a, const union socket_address *b)
+{
+        if (a->family != b->family) return false;
+        return a->family == AF_INET ? a->in.sin_addr.s_addr == b->in.sin_addr.s_addr
+                                    : !memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr);
+}
+
+/* The one after the last that was tried: the addresses of a name take turns while nobody answers. */
+static const union socket_address *choose(const struct name *name, const struct answer *answer)
+{
+        for (uint32_t i = 0; i < answer->count; i++)
+                if (same_address(&answer->addresses[i], &name->address))
+                        return &answer->addresses[(i + 1) % answer->count];
+        return &answer->addresses[0];
+}
+
+static void use(struct keeper *keeper, struct name *name, const struct answer *answer)
+{
+        struct ipc_message message = { .type = IPC_ENDPOINT };
+
+        name->address = *choose(name, answer);
+        name->backoff = BACKOFF_MIN * SECOND;
+        name->due = UINT64_MAX; /* again when handshakes stay unanswered */
+        memcpy(message.endpoint.public_key, name->endpoint.public_key, PUBLIC_KEY_LEN);
+        message.endpoint.address = name->address;
+        keeper_post(keeper, &message, NULL, 0);
+        apply_host_again(keeper);
+}
+
+static void back_off(struct name *name, int error)
+{
+        log_print(LOG_WARNING, "endpoint %s: %s; trying again in %" PRIu64 " s", name->endpoint.host,
+                  gai_strerror(error), name->backoff / SECOND);
+        name->due = keeper_now() + name->backoff;
+        name->backoff = name->backoff * 2 > BACKOFF_MAX * SECOND ? BACKOFF_MAX * SECOND : name->backoff * 2;
+}
+
+void names_readable(struct keeper *keeper, struct name *name)
+{
+        struct answer answer;
+
+        if (name->child < 0) return;
+        ssize_t got = read(name->child, &answer, sizeof answer);
+        stop_resolver(keeper, name);
+        bool whole = got == sizeof answer && answer.count <= NAME_ADDRESSES;
+        if (whole && answer.count) use(keeper, name, &answer);
+        else
+                back_off(name, whole ? answer.error : EAI_SYSTEM);
+        names_tick(keeper);
+}
+
+void names_unanswered(struct keeper *keeper, const uint8_t public_key[PUBLIC_KEY_LEN])
+{
+        struct name *name = find(keeper, public_key);
+
+        if (!name || name->child >= 0) return;
+        if (name->due == UINT64_MAX) name->due = 0;
+        names_tick(keeper);
+}
+
+void names_tick(struct keeper *keeper)
+{
+        uint64_t now = keeper_now();
+
+        for (unsigned i = 0; i < keeper->name_count && keeper->resolving < RESOLVERS_MAX; i++)
+                if (keeper->names[i].child < 0 && keeper->names[i].due <= now)
+                        start_resolver(keeper, &keeper->names[i]);
+}
+
+uint64_t names_deadline(const struct keeper *keeper)
+{
+        uint64_t first = UINT64_MAX;
+
+        if (keeper->resolving == RESOLVERS_MAX) return first;
+        for (unsigned i = 0; i < keeper->name_count; i++)
+                if (keeper->names[i].child < 0 && keeper->names[i].due < first) first = keeper->names[i].due;
+        return first;
+}

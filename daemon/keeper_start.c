@@ -1,0 +1,154 @@
+#include "daemon/keeper_state.h"
+
+#include "daemon/log.h"
+#include "daemon/tunnel.h"
+#include "kernel-iface/rights.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* Everything that needs rights, each with what a person can do when it fails. */
+
+static bool fail(const char *what, int error, const char *remedy)
+{
+        log_print(LOG_ERR, "%s: %s%s%s", what, strerror(error < 0 ? -error : error), *remedy ? "; " : "", remedy);
+        return false;
+}
+
+static bool open_interface(struct keeper *keeper)
+{
+        const char *link = keeper->options->link;
+        int error = tun_open(&keeper->tun, link);
+
+        if (error == -ENOENT)
+                return fail("/dev/net/tun", error, "load the tun module, or give this container the device");
+        if (error == -EBUSY || error == -EEXIST)
+                return fail("the interface exists already", error, "delete it first: ip link delete");
+        if (error == -EPERM) return fail("the interface cannot be made", error, "run as root, with CAP_NET_ADMIN");
+        return !error || fail("the interface cannot be made", error, "");
+}
+
+static bool open_sockets(struct keeper *keeper)
+{
+        const char *link = keeper->options->link;
+        int error = listener_open(&keeper->listeners[1], CONTROL_DIRECTORY, link, SOCK_SEQPACKET, true);
+
+        if (error)
+                return fail(CONTROL_DIRECTORY "/NAME.sock", error,
+                            error == -EADDRINUSE ? "a link of this name is up already" : "");
+        error = listener_open(&keeper->listeners[0], UAPI_DIRECTORY, link, SOCK_STREAM, false);
+        if (error)
+                return fail(UAPI_DIRECTORY "/NAME.sock", error,
+                            error == -EADDRINUSE ? "another WireGuard implementation has a link of this name" : "");
+        error = udp_open(&keeper->sockets, 0, 0);
+        if (error) return fail("UDP sockets", error, "");
+        keeper->files = listener_watch(keeper->listeners, 2);
+        return keeper->files >= 0 || fail("inotify", keeper->files, "");
+}
+
+static bool open_host(struct keeper *keeper)
+{
+        char journal[128];
+        struct host_error error;
+        struct link_info info = { 0 };
+
+        snprintf(journal, sizeof journal, "%s/%s.state", CONTROL_DIRECTORY, keeper->options->link);
+        keeper->host = host_open(keeper->options->link, journal, &error);
+        if (!keeper->host) {
+                log_print(LOG_ERR, "%s", error.text);
+                return false;
+        }
+        int failed = host_link(keeper->host, &info);
+        if (failed) return fail("the interface cannot be read", failed, "");
+        keeper->ifindex = info.ifindex;
+        keeper->links = netlink_watch_open();
+        return keeper->links >= 0 || fail("netlink", keeper->links, "");
+}
+
+static bool open_loop(struct keeper *keeper)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        sigaddset(&set, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        keeper->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        keeper->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+        keeper->epoll = epoll_create1(EPOLL_CLOEXEC);
+        for (int i = 0; i < 2; i++) {
+                keeper->pools[i].size = HOST_POOL;
+                keeper->pools[i].base = mmap(NULL, HOST_POOL, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                if (keeper->pools[i].base == MAP_FAILED) return fail("memory", errno, "");
+        }
+        keeper->names = calloc(NAMES_MAX, sizeof *keeper->names);
+        return (keeper->signals >= 0 && keeper->timer >= 0 && keeper->epoll >= 0 && keeper->names) ||
+               fail("event loop", errno, "");
+}
+
+/* Forked before any key is read: no key is ever in the keeper's memory, not even in a page that it shares. */
+static bool fork_tunnel(struct keeper *keeper)
+{
+        int pair[2];
+        struct link_info info = { 0 };
+        struct tunnel_start start = { .link = keeper->options->link };
+        int error = ipc_pair(pair);
+
+        if (error) return fail("socketpair", error, "");
+        host_link(keeper->host, &info);
+        start.ipc = pair[1];
+        start.tun = keeper->tun.fd;
+        start.uapi = keeper->listeners[0].fd;
+        start.sockets = keeper->sockets;
+        start.mtu = info.mtu;
+        tunnel_identity(keeper->options->link, &start.uid, &start.gid);
+        keeper->tunnel = fork();
+        if (keeper->tunnel < 0) return fail("fork", errno, "");
+        if (!keeper->tunnel) {
+                if (!keeper->options->foreground) keeper_to_background();
+                _exit(tunnel_run(&start));
+        }
+        close(pair[1]);
+        keeper->ipc = pair[0];
+        return true;
+}
+
+static bool confine(void)
+{
+        struct rights_error error;
+
+        return !keeper_confine(&error) ||
+               fail(error.step, error.error, "aditd must be started by root with all its capabilities");
+}
+
+static void watch_all(struct keeper *keeper)
+{
+        keeper_watch(keeper, keeper->ipc, &keeper->ipc);
+        keeper_watch(keeper, keeper->signals, &keeper->signals);
+        keeper_watch(keeper, keeper->links, &keeper->links);
+        keeper_watch(keeper, keeper->files, &keeper->files);
+        keeper_watch(keeper, keeper->timer, &keeper->timer);
+        keeper_watch(keeper, keeper->listeners[1].fd, &keeper->listeners[1]);
+}
+
+bool keeper_start(struct keeper *keeper)
+{
+        if (!(open_loop(keeper) && open_sockets(keeper) && open_interface(keeper) && open_host(keeper) &&
+              fork_tunnel(keeper) && confine()))
+                return false;
+        watch_all(keeper);
+        return true;
+}

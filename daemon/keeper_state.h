@@ -1,0 +1,116 @@
+/* What the keeper consists of; internal to the daemon's keeper_*.c. One thread: it never waits for the tunnel process,
+ * a client or a child, but for netlink. */
+#ifndef DAEMON_KEEPER_STATE_H
+#define DAEMON_KEEPER_STATE_H
+
+#include "daemon/conf/control.h"
+#include "daemon/conf/records.h"
+#include "daemon/keeper.h"
+#include "daemon/sockets.h"
+#include "kernel-iface/host.h"
+#include "kernel-iface/ipc.h"
+#include "kernel-iface/tun.h"
+#include "kernel-iface/udp.h"
+
+enum {
+        CLIENTS_MAX = 16,
+        NAMES_MAX = 256,       /* endpoints given by name */
+        NAME_ADDRESSES = 8,    /* of one name, that are tried in turn */
+        RESOLVERS_MAX = 4,     /* children at a time */
+        HOST_POOL = 128 << 20, /* address space for a host state; touched as needed */
+};
+
+/* One connection of adit, or the loader's. */
+struct client {
+        int fd;          /* -1: free */
+        bool privileged; /* uid 0 */
+        bool loader;
+        struct client *behalf; /* of a loader: who asked for the reload; NULL: a signal or the start */
+};
+
+enum stage { STAGE_IDLE, STAGE_PREPARING, STAGE_COMMITTING, STAGE_SHOWING };
+
+/* One request at a time is carried out; the others wait unread. */
+struct transaction {
+        enum stage stage;
+        struct client *client;
+        uint32_t id;              /* of the request to the tunnel process that is awaited */
+        struct host_state wanted; /* in pools[!current_pool] */
+        int status;               /* memfd of a show; -1 */
+};
+
+/* An endpoint given by name. */
+struct name {
+        struct host_endpoint endpoint;
+        union socket_address address; /* handed to the tunnel process last */
+        uint64_t due;                 /* when to resolve (CLOCK_BOOTTIME, ns); UINT64_MAX: not now */
+        uint64_t backoff;
+        int child; /* pipe of the resolver at work; -1: none */
+};
+
+struct keeper {
+        const struct keeper_options *options;
+        struct tun tun;
+        struct udp_sockets sockets;
+        uint32_t mark;
+        struct listener listeners[2]; /* UAPI, control */
+        int epoll, ipc, signals, links, files, timer;
+        int tunnel; /* pid; 0: gone */
+        int ifindex;
+        struct host *host;
+        struct pool pools[2];
+        int current_pool;
+        struct host_state current;
+        uint64_t generation;
+        struct client clients[CLIENTS_MAX];
+        struct transaction transaction;
+        struct name *names; /* NAMES_MAX */
+        unsigned name_count, resolving;
+        uint32_t next_id;
+        bool ready, stop;
+        int status; /* exit status */
+};
+
+uint64_t keeper_now(void);
+void keeper_watch(struct keeper *keeper, int fd, void *source);
+void keeper_stop(struct keeper *keeper, int status);
+/* The link serves: tells the waiting parent, and goes on in the background. */
+void keeper_ready(struct keeper *keeper);
+int keeper_post(struct keeper *keeper, const struct ipc_message *message, const int *fds, unsigned count);
+
+void keeper_to_background(void);
+
+/* keeper_start.c: makes everything, forks the tunnel process, drops the rights. False: it has said why. */
+bool keeper_start(struct keeper *keeper);
+
+/* keeper_tunnel.c: a message of the tunnel process. */
+void tunnel_readable(struct keeper *keeper);
+
+/* keeper_control.c: the control socket. */
+void control_accept(struct keeper *keeper);
+void control_readable(struct keeper *keeper, struct client *client);
+/* Starts the loader; `behalf` may be NULL. */
+void control_reload(struct keeper *keeper, struct client *behalf);
+void control_reply(struct keeper *keeper, struct client *client, int error, uint32_t line, const char *text,
+                   const int *fds, unsigned fd_count);
+/* Lets the clients that wait go on, or holds them. */
+void control_hold(struct keeper *keeper, bool hold);
+
+/* keeper_apply.c: one transaction over the tunnel process's configuration and the host's state. */
+void apply_begin(struct keeper *keeper, struct client *client, const struct control_request *request, int records,
+                 int text);
+void apply_show(struct keeper *keeper, struct client *client, bool secrets);
+void apply_result(struct keeper *keeper, const struct ipc_message *message);
+void apply_client_gone(struct keeper *keeper, struct client *client);
+/* Names resolved meanwhile may change the MTU. */
+void apply_host_again(struct keeper *keeper);
+
+/* keeper_names.c: endpoints given by name, resolved in a child each. */
+void names_set(struct keeper *keeper, const struct host_state *host);
+void names_unanswered(struct keeper *keeper, const uint8_t public_key[PUBLIC_KEY_LEN]);
+bool names_own(const struct keeper *keeper, const void *source);
+void names_readable(struct keeper *keeper, struct name *name);
+void names_tick(struct keeper *keeper);
+uint64_t names_deadline(const struct keeper *keeper);
+
+#endif

@@ -1,0 +1,111 @@
+#include "daemon/keeper_state.h"
+
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* What the tunnel process may ask, and what it tells. */
+
+/* The old sockets are the tunnel process's to close when it has the new ones; here they are closed at once. */
+static void bind_port(struct keeper *keeper, const struct ipc_message *request)
+{
+        struct ipc_message reply = { .type = IPC_REPLY, .id = request->id };
+        struct udp_sockets sockets = { -1, -1, 0 };
+        int fds[IPC_FDS_MAX], count = 0;
+        int error = request->request.value > UINT16_MAX
+                            ? -EINVAL
+                            : udp_open(&sockets, (uint16_t)request->request.value, keeper->mark);
+
+        reply.result.error = -error;
+        if (!error) {
+                if (sockets.v4 >= 0) fds[count++] = sockets.v4;
+                if (sockets.v6 >= 0) fds[count++] = sockets.v6;
+                reply.result.value = sockets.port;
+                reply.result.line = (sockets.v4 >= 0) | (sockets.v6 >= 0) << 1;
+                udp_close(&keeper->sockets);
+                keeper->sockets = sockets;
+        }
+        keeper_post(keeper, &reply, fds, (unsigned)count);
+}
+
+static void set_mark(struct keeper *keeper, const struct ipc_message *request)
+{
+        struct ipc_message reply = { .type = IPC_REPLY, .id = request->id };
+        int error = udp_set_mark(&keeper->sockets, request->request.value);
+
+        if (!error) keeper->mark = request->request.value;
+        reply.result.error = -error;
+        keeper_post(keeper, &reply, NULL, 0);
+}
+
+static void on_event(struct keeper *keeper, const struct ipc_message *message)
+{
+        switch (message->event.event) {
+        case IPC_EVENT_UNANSWERED:
+                names_unanswered(keeper, message->event.public_key);
+                break;
+        case IPC_EVENT_INTERFACE_GONE:
+                log_print(LOG_INFO, "the interface was deleted");
+                keeper_stop(keeper, 0);
+                break;
+        default:
+                break;
+        }
+}
+
+static void on_tunnel_ready(struct keeper *keeper)
+{
+        struct link_info info;
+        struct ipc_message link = { .type = IPC_LINK };
+
+        if (!host_link(keeper->host, &info)) {
+                link.link.here = 1;
+                link.link.mtu = info.mtu;
+                link.link.up = info.up;
+        }
+        keeper_post(keeper, &link, NULL, 0);
+        if (keeper->options->config) control_reload(keeper, NULL);
+        else
+                keeper_ready(keeper);
+}
+
+void tunnel_readable(struct keeper *keeper)
+{
+        struct ipc_message message;
+        int fds[IPC_FDS_MAX];
+        int got = ipc_receive(keeper->ipc, &message, fds);
+
+        if (got == -EAGAIN) return;
+        if (got != 1) {
+                log_print(LOG_ERR, "the tunnel process ended%s", got < 0 ? ": it sent what it may not" : "");
+                keeper_stop(keeper, 1);
+                return;
+        }
+        for (int i = 0; i < IPC_FDS_MAX; i++) /* it has none to give */
+                if (fds[i] >= 0) close(fds[i]);
+        switch (message.type) {
+        case IPC_READY:
+                on_tunnel_ready(keeper);
+                break;
+        case IPC_BIND:
+                bind_port(keeper, &message);
+                break;
+        case IPC_MARK:
+                set_mark(keeper, &message);
+                break;
+        case IPC_RESULT:
+                message.result.text[sizeof message.result.text - 1] = '\0';
+                apply_result(keeper, &message);
+                break;
+        case IPC_LOG:
+                message.log.text[sizeof message.log.text - 1] = '\0';
+                log_packet(message.log.level & LOG_PRIMASK, "%s", message.log.text);
+                break;
+        case IPC_EVENT:
+                on_event(keeper, &message);
+                break;
+        default:
+                keeper_stop(keeper, 1); /* nothing else is its to send */
+        }
+}

@@ -1,0 +1,12 @@
+/* Reads the configuration files in a child of the keeper, so that no key ever lies in the keeper's memory. The child
+ * answers on a socketpair exactly as adit would on the control socket: a CONTROL_APPLY request with its two
+ * descriptors; or, when the files are wrong, a control_reply that says so. */
+#ifndef DAEMON_LOADER_H
+#define DAEMON_LOADER_H
+
+#include <sys/types.h>
+
+/* The descriptor to read the answer from (SOCK_SEQPACKET), or -errno. *child gets the pid. */
+int loader_start(const char *path, pid_t *child);
+
+#endif

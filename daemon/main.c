@@ -1,0 +1,141 @@
+/* aditd: starts one link. */
+#include "daemon/conf/conf.h"
+#include "daemon/keeper.h"
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char USAGE[] =
+        "usage: aditd [-f] NAME             make interface NAME, to be configured with wg or adit\n"
+        "       aditd [-f] -c FILE|NAME     bring up the link that FILE describes (NAME: /etc/adit/NAME.conf,\n"
+        "                                   then /etc/wireguard/NAME.conf)\n"
+        "  -f  stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
+        "  -V  print the version\n"
+        "Returns 0 when the interface and its sockets are ready. LOG_LEVEL=silent|error|info|verbose sets the log.\n";
+
+struct arguments {
+        bool foreground;
+        char link[IFNAMSIZ];
+        char config[CONF_PATH_MAX]; /* "" without -c */
+};
+
+static _Noreturn void usage(int status)
+{
+        fputs(USAGE, status ? stderr : stdout);
+        exit(status);
+}
+
+/* The path is made absolute: a daemon has no folder, and reads the file again on SIGHUP. */
+static void find_config(struct arguments *arguments, const char *name_or_path)
+{
+        char found[CONF_PATH_MAX], *absolute;
+        struct conf_error error;
+
+        if (!conf_find(name_or_path, found, arguments->link, &error)) {
+                fprintf(stderr, "aditd: %s\n", error.text);
+                exit(EXIT_FAILURE);
+        }
+        absolute = realpath(found, NULL);
+        if (!absolute || strlen(absolute) >= sizeof arguments->config) {
+                fprintf(stderr, "aditd: %s: %s\n", found, absolute ? "the path is too long" : strerror(errno));
+                exit(EXIT_FAILURE);
+        }
+        strcpy(arguments->config, absolute);
+        free(absolute);
+}
+
+static void parse(struct arguments *arguments, int argc, char **argv)
+{
+        static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
+                                                 { "config", required_argument, NULL, 'c' },
+                                                 { "version", no_argument, NULL, 'V' },
+                                                 { "help", no_argument, NULL, 'h' },
+                                                 { 0 } };
+        const char *foreground = getenv("WG_PROCESS_FOREGROUND"), *config = NULL;
+
+        arguments->foreground = foreground && !strcmp(foreground, "1");
+        for (int option; (option = getopt_long(argc, argv, "fc:Vh", options, NULL)) != -1;) {
+                if (option == 'f') arguments->foreground = true;
+                else if (option == 'c')
+                        config = optarg;
+                else if (option == 'V')
+                        puts("aditd " ADIT_VERSION), exit(0);
+                else
+                        usage(option == 'h' ? 0 : 2);
+        }
+        if (argc - optind != !config) usage(2);
+        if (config) {
+                find_config(arguments, config);
+                return;
+        }
+        if (interface_name_valid(argv[optind], strlen(argv[optind]))) {
+                snprintf(arguments->link, sizeof arguments->link, "%s", argv[optind]);
+                return;
+        }
+        fprintf(stderr, "aditd: '%s': an interface's name is 1 to 15 of a-z A-Z 0-9 _ = + . -\n", argv[optind]);
+        exit(2);
+}
+
+/* The parent waits for one byte: the link is ready. Without it the link failed, and has said why on stderr. */
+static int wait_ready(int from)
+{
+        char byte;
+        ssize_t got;
+
+        do
+                got = read(from, &byte, 1);
+        while (got < 0);
+        return got == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run_in_background(struct keeper_options *options)
+{
+        int pair[2];
+
+        if (pipe2(pair, O_CLOEXEC)) {
+                perror("aditd: pipe");
+                return EXIT_FAILURE;
+        }
+        pid_t child = fork();
+        if (child < 0) {
+                perror("aditd: fork");
+                return EXIT_FAILURE;
+        }
+        if (child) {
+                close(pair[1]);
+                return wait_ready(pair[0]);
+        }
+        close(pair[0]);
+        setsid();
+        if (chdir("/")) return EXIT_FAILURE;
+        options->ready = pair[1];
+        return keeper_run(options);
+}
+
+int main(int argc, char **argv)
+{
+        static struct arguments arguments;
+
+        parse(&arguments, argc, argv);
+        if (geteuid()) {
+                fputs("aditd: a tunnel's interface is made by root: run it as root\n", stderr);
+                return EXIT_FAILURE;
+        }
+        if (sodium_init() < 0) {
+                fputs("aditd: libsodium cannot start: no randomness\n", stderr);
+                return EXIT_FAILURE;
+        }
+        log_open_stderr(arguments.link, log_level_from_environment());
+        struct keeper_options options = { .link = arguments.link,
+                                          .config = *arguments.config ? arguments.config : NULL,
+                                          .foreground = arguments.foreground,
+                                          .ready = -1 };
+        return options.foreground ? keeper_run(&options) : run_in_background(&options);
+}

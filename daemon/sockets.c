@@ -1,0 +1,141 @@
+#include "daemon/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int make_folder(const char *folder)
+{
+        if (!mkdir(folder, 0755) || errno == EEXIST) return 0;
+        return -errno;
+}
+
+/* Somebody who accepts is alive; a refusal means that the file outlived its server. */
+static int remove_stale(const struct sockaddr_un *address, int type)
+{
+        int probe = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (probe < 0) return -errno;
+        int failed = connect(probe, (const struct sockaddr *)address, sizeof *address) ? errno : 0;
+        close(probe);
+        if (failed == ENOENT) return 0;
+        if (failed != ECONNREFUSED) return -EADDRINUSE;
+        return unlink(address->sun_path) && errno != ENOENT ? -errno : 0;
+}
+
+static int bind_private(int fd, const struct sockaddr_un *address)
+{
+        mode_t before = umask(077); /* from the first instant nobody else may connect */
+        int error = bind(fd, (const struct sockaddr *)address, sizeof *address) ? -errno : 0;
+
+        umask(before);
+        return error;
+}
+
+static int give_to_group(const char *path)
+{
+        const struct group *group = getgrnam("adit");
+
+        if (group && chown(path, 0, group->gr_gid)) return -errno;
+        return chmod(path, 0660) ? -errno : 0;
+}
+
+int listener_open(struct listener *listener, const char *folder, const char *link, int type, bool group)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        struct stat made;
+        int error = make_folder(folder);
+
+        if (error) return error;
+        if (snprintf(listener->path, sizeof listener->path, "%s/%s.sock", folder, link) >= (int)sizeof listener->path)
+                return -ENAMETOOLONG;
+        memcpy(address.sun_path, listener->path, sizeof address.sun_path);
+        error = remove_stale(&address, type);
+        if (error) return error;
+        listener->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (listener->fd < 0) return -errno;
+        error = bind_private(listener->fd, &address);
+        if (!error && group) error = give_to_group(listener->path);
+        if (!error && (listen(listener->fd, 16) || stat(listener->path, &made))) error = -errno;
+        if (error) {
+                close(listener->fd);
+                listener->fd = -1;
+                return error;
+        }
+        listener->device = made.st_dev;
+        listener->inode = made.st_ino;
+        return 0;
+}
+
+bool listener_is_there(const struct listener *listener)
+{
+        struct stat now;
+
+        return !stat(listener->path, &now) && now.st_dev == listener->device && now.st_ino == listener->inode;
+}
+
+void listener_close(struct listener *listener)
+{
+        if (listener->fd < 0) return;
+        if (listener_is_there(listener)) unlink(listener->path);
+        close(listener->fd);
+        listener->fd = -1;
+}
+
+int listener_watch(const struct listener *listeners, size_t count)
+{
+        int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+        for (size_t i = 0; fd >= 0 && i < count; i++) {
+                char folder[sizeof listeners[i].path];
+                memcpy(folder, listeners[i].path, sizeof folder);
+                *strrchr(folder, '/') = '\0';
+                if (inotify_add_watch(fd, folder, IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF) < 0) {
+                        int error = -errno;
+                        close(fd);
+                        return error;
+                }
+        }
+        return fd < 0 ? -errno : fd;
+}
+
+int memfd_of(const char *name, const void *bytes, size_t len)
+{
+        int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0) return -errno;
+        for (size_t done = 0; done < len;) {
+                ssize_t wrote = write(fd, (const char *)bytes + done, len - done);
+                if (wrote < 0) {
+                        int error = -errno;
+                        close(fd);
+                        return error;
+                }
+                done += (size_t)wrote;
+        }
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+                close(fd);
+                return -EPERM;
+        }
+        return fd;
+}
+
+const void *memfd_map(int fd, size_t max, size_t *len)
+{
+        int seals = fcntl(fd, F_GET_SEALS);
+        struct stat size;
+
+        if (seals < 0 || (seals & (F_SEAL_WRITE | F_SEAL_SHRINK)) != (F_SEAL_WRITE | F_SEAL_SHRINK)) return NULL;
+        if (fstat(fd, &size) || size.st_size <= 0 || (uint64_t)size.st_size > max) return NULL;
+        void *bytes = mmap(NULL, (size_t)size.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (bytes == MAP_FAILED) return NULL;
+        *len = (size_t)size.st_size;
+        return bytes;
+}

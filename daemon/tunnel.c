@@ -1,0 +1,253 @@
+#include "daemon/tunnel.h"
+
+#include "daemon/log.h"
+#include "daemon/tunnel_state.h"
+#include "kernel-iface/rights.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 16, LINK_POLL_MS = 1000 };
+
+static const struct engine_config limits = {
+        .max_peers = 1 << 16,
+        .max_prefixes = 1 << 18,
+        .max_staged = 1024,
+        .staged_size = PACKET_MAX,
+};
+
+static uint64_t nanoseconds(clockid_t clock)
+{
+        struct timespec at;
+
+        clock_gettime(clock, &at);
+        return (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
+}
+
+struct moment moment_now(void)
+{
+        return (struct moment){ nanoseconds(CLOCK_BOOTTIME), nanoseconds(CLOCK_REALTIME) };
+}
+
+static void fill_random(void *context, void *bytes, size_t len)
+{
+        (void)context;
+        randombytes_buf(bytes, len);
+}
+
+static void log_effect(const struct effect *effect)
+{
+        const struct peer *peer = effect->peer;
+        char text[LOG_PEER];
+
+        if (!peer) return;
+        log_peer(engine_peer_name(peer), engine_peer_public_key(peer), engine_peer_remote(peer), text);
+        switch (effect->type) {
+        case EFFECT_SESSION_UP:
+                log_packet(LOG_DEBUG, "%s: session established", text);
+                break;
+        case EFFECT_SESSION_DOWN:
+                log_packet(LOG_DEBUG, "%s: session ended", text);
+                break;
+        case EFFECT_UNANSWERED:
+                log_packet(LOG_INFO, "%s: handshakes stay unanswered", text);
+                break;
+        case EFFECT_GAVE_UP:
+                log_packet(LOG_INFO, "%s: no answer to any handshake for 90 s; waiting for traffic to try again", text);
+                break;
+        case EFFECT_ROAMED:
+                log_packet(LOG_INFO, "%s: endpoint changed", text);
+                break;
+        default:
+                break;
+        }
+}
+
+static void on_effect(void *context, const struct effect *effect)
+{
+        struct tunnel *tunnel = context;
+
+        log_effect(effect);
+        if (effect->peer && effect->type == EFFECT_UNANSWERED)
+                keeper_event(tunnel, IPC_EVENT_UNANSWERED, engine_peer_public_key(effect->peer));
+}
+
+/* The key arena, cut into the parts that hold keys. */
+static bool lay_out(struct tunnel *tunnel)
+{
+        size_t engine_size = (engine_memory(&limits) + 4095) & ~(size_t)4095;
+        size_t size = engine_size + 2 * (size_t)POOL_SIZE + UAPI_BUFFER_SIZE + uapi_server_memory();
+        bool locked;
+        uint8_t *arena = key_arena_open(size, &locked);
+
+        if (!arena) return false;
+        if (!locked)
+                log_print(LOG_WARNING,
+                          "keys could not be locked into memory (RLIMIT_MEMLOCK): they may be swapped out");
+        struct engine_random random = { .fill = fill_random };
+        tunnel->engine = engine_new(arena, engine_size, &limits, &random, moment_now().now);
+        arena += engine_size;
+        tunnel->uapi_pool = (struct pool){ .base = arena, .size = POOL_SIZE };
+        arena += POOL_SIZE;
+        tunnel->held_pool = (struct pool){ .base = arena, .size = POOL_SIZE };
+        arena += POOL_SIZE;
+        tunnel->text = (struct writer){ .text = (char *)arena, .size = UAPI_BUFFER_SIZE };
+        arena += UAPI_BUFFER_SIZE;
+        uapi_server_init(&tunnel->uapi, -1, tunnel->epoll, arena);
+        return tunnel->engine;
+}
+
+static bool watch(struct tunnel *tunnel, int *fd)
+{
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = fd };
+
+        return *fd < 0 || !epoll_ctl(tunnel->epoll, EPOLL_CTL_ADD, *fd, &event);
+}
+
+static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
+{
+        static uint8_t slab[DATA_SLAB_SIZE] __attribute__((aligned(64)));
+
+        tunnel->epoll = epoll_create1(EPOLL_CLOEXEC);
+        tunnel->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+        tunnel->ipc = start->ipc;
+        tunnel->armed = UINT64_MAX;
+        tunnel->link_here = true;
+        if (tunnel->epoll < 0 || tunnel->timer < 0 || !lay_out(tunnel)) return false;
+        tunnel->device =
+                (struct device){ .engine = tunnel->engine, .limits = limits, .listen_port = start->sockets.port };
+        tunnel->plane = (struct data_plane){ .engine = tunnel->engine,
+                                             .tun = start->tun,
+                                             .sockets = start->sockets,
+                                             .event = on_effect,
+                                             .event_context = tunnel,
+                                             .slab = slab };
+        tunnel->uapi.listener = start->uapi;
+        tunnel->uapi.serve = config_serve_uapi;
+        tunnel->uapi.context = tunnel;
+        engine_set_up(tunnel->engine, moment_now().now, false);
+        engine_set_mtu(tunnel->engine, start->mtu);
+        return watch(tunnel, &tunnel->plane.tun) && watch(tunnel, &tunnel->plane.sockets.v4) &&
+               watch(tunnel, &tunnel->plane.sockets.v6) && watch(tunnel, &tunnel->timer) &&
+               watch(tunnel, &tunnel->ipc) && watch(tunnel, &tunnel->uapi.listener);
+}
+
+static bool confine(struct tunnel *tunnel, const struct tunnel_start *start)
+{
+        const int keep[] = { STDERR_FILENO, tunnel->epoll, tunnel->timer,     tunnel->ipc,
+                             start->tun,    start->uapi,   start->sockets.v4, start->sockets.v6 };
+        struct rights_error error;
+
+        if (!tunnel_confine(start->uid, start->gid, keep, sizeof keep / sizeof *keep, &error)) return true;
+        log_print(LOG_ERR, "tunnel process: %s: %s", error.step, strerror(-error.error));
+        return false;
+}
+
+static void interface_gone(struct tunnel *tunnel)
+{
+        if (!tunnel->stop) keeper_event(tunnel, IPC_EVENT_INTERFACE_GONE, NULL);
+        tunnel->stop = true;
+}
+
+static void dispatch(struct tunnel *tunnel, const struct epoll_event *event, struct moment at)
+{
+        void *source = event->data.ptr;
+        struct data_plane *plane = &tunnel->plane;
+        int result = 0;
+
+        if (source == &plane->tun) {
+                /* A packet may be here before netlink has told that the interface is up. */
+                if (!tunnel->up) config_set_up(tunnel, tun_is_up(plane->tun) == 1);
+                result = data_outbound(plane, at);
+        } else if (source == &plane->sockets.v4)
+                result = data_inbound(plane, at, plane->sockets.v4);
+        else if (source == &plane->sockets.v6)
+                result = data_inbound(plane, at, plane->sockets.v6);
+        else if (source == &tunnel->ipc)
+                keeper_readable(tunnel);
+        else if (source == &tunnel->uapi.listener)
+                uapi_server_accept(&tunnel->uapi);
+        else if (uapi_server_owns(&tunnel->uapi, source))
+                uapi_server_ready(&tunnel->uapi, source, event->events);
+        else if (source == &tunnel->timer) {
+                uint64_t expirations;
+                (void)!read(tunnel->timer, &expirations, sizeof expirations);
+        }
+        if (result == -EBADFD) interface_gone(tunnel);
+}
+
+/* Messages that came while an answer was awaited; handling one may defer others. */
+static void run_deferred(struct tunnel *tunnel)
+{
+        while (tunnel->deferred_count) {
+                struct deferred first = tunnel->deferred[0];
+                memmove(tunnel->deferred, tunnel->deferred + 1, --tunnel->deferred_count * sizeof first);
+                keeper_message(tunnel, &first.message, first.fds);
+        }
+}
+
+static void arm(struct tunnel *tunnel)
+{
+        uint64_t deadline = engine_deadline(tunnel->engine);
+
+        if (deadline == tunnel->armed) return;
+        tunnel->armed = deadline;
+        struct itimerspec at = { 0 }; /* disarms */
+        if (deadline != UINT64_MAX) {
+                at.it_value.tv_sec = (time_t)(deadline / 1000000000);
+                at.it_value.tv_nsec = (long)(deadline % 1000000000);
+                if (!deadline) at.it_value.tv_nsec = 1;
+        }
+        timerfd_settime(tunnel->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+/* netlink is of one namespace: from afar only the TUN itself tells. */
+static void poll_link(struct tunnel *tunnel, uint64_t now)
+{
+        if (now - tunnel->link_polled < LINK_POLL_MS * 1000000ull) return;
+        tunnel->link_polled = now;
+        int up = tun_is_up(tunnel->plane.tun);
+        if (up == -EBADFD) interface_gone(tunnel);
+        else if (up >= 0)
+                config_set_up(tunnel, up);
+}
+
+static void loop(struct tunnel *tunnel)
+{
+        struct epoll_event events[EVENTS];
+
+        while (!tunnel->stop) {
+                arm(tunnel);
+                int count = epoll_wait(tunnel->epoll, events, EVENTS, tunnel->link_here ? -1 : LINK_POLL_MS);
+                if (count < 0 && errno != EINTR) return;
+                struct moment at = moment_now();
+                for (int i = 0; i < count && !tunnel->stop; i++)
+                        dispatch(tunnel, &events[i], at);
+                run_deferred(tunnel);
+                if (!tunnel->link_here && !tunnel->stop) poll_link(tunnel, at.now);
+                at = moment_now();
+                if (engine_deadline(tunnel->engine) <= at.now) data_tick(&tunnel->plane, at);
+        }
+}
+
+int tunnel_run(const struct tunnel_start *start)
+{
+        static struct tunnel tunnel;
+        struct ipc_message ready = { .type = IPC_READY };
+
+        tunnel.ipc = start->ipc;
+        log_open_sink(keeper_log, &tunnel, log_level());
+        if (!set_up(&tunnel, start)) {
+                log_print(LOG_ERR, "tunnel process: cannot start: %s", strerror(errno));
+                return EXIT_FAILURE;
+        }
+        if (!confine(&tunnel, start) || ipc_send(tunnel.ipc, &ready, NULL, 0)) return EXIT_FAILURE;
+        loop(&tunnel);
+        return EXIT_SUCCESS;
+}

@@ -1,0 +1,260 @@
+#include "daemon/tunnel_state.h"
+
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sodium.h>
+#include <string.h>
+#include <unistd.h>
+
+static void close_fds(const int fds[IPC_FDS_MAX])
+{
+        for (int i = 0; i < IPC_FDS_MAX; i++)
+                if (fds[i] >= 0) close(fds[i]);
+}
+
+/* Without its keeper this process ends: it can do nothing for itself. */
+static void keeper_gone(struct tunnel *tunnel)
+{
+        tunnel->stop = true;
+}
+
+static void wait_for(struct tunnel *tunnel, short events)
+{
+        struct pollfd one = { .fd = tunnel->ipc, .events = events };
+
+        poll(&one, 1, -1);
+}
+
+/* Requests and answers wait for room; the keeper never waits for this process, so it makes some. */
+static void post(struct tunnel *tunnel, const struct ipc_message *message)
+{
+        int error;
+
+        while ((error = ipc_send(tunnel->ipc, message, NULL, 0)) == -EAGAIN)
+                wait_for(tunnel, POLLOUT);
+        if (error) keeper_gone(tunnel);
+}
+
+/* What may be lost rather than hold up packets: log lines and events. */
+static void mention(struct tunnel *tunnel, const struct ipc_message *message)
+{
+        int error = ipc_send(tunnel->ipc, message, NULL, 0);
+
+        if (error && error != -EAGAIN) keeper_gone(tunnel);
+}
+
+static void answer(struct tunnel *tunnel, uint32_t id, int failed, const struct conf_error *error)
+{
+        struct ipc_message message = { .type = IPC_RESULT, .id = id };
+
+        message.result.error = failed;
+        if (failed) {
+                message.result.line = error->line;
+                snprintf(message.result.text, sizeof message.result.text, "%s", error->text);
+        }
+        post(tunnel, &message);
+}
+
+/* The whole of a memfd; false: it cannot be read or does not fit. */
+static bool read_text(struct tunnel *tunnel, int fd)
+{
+        tunnel->text.used = 0;
+        for (;;) {
+                size_t room = tunnel->text.size - tunnel->text.used;
+                ssize_t got = pread(fd, tunnel->text.text + tunnel->text.used, room, (off_t)tunnel->text.used);
+                if (got == 0) return true;
+                if (got < 0 || (size_t)got == room) return false;
+                tunnel->text.used += (size_t)got;
+        }
+}
+
+static void wipe_text(struct tunnel *tunnel)
+{
+        size_t used = tunnel->text.used < tunnel->text.size ? tunnel->text.used : tunnel->text.size;
+
+        sodium_memzero(tunnel->text.text, used);
+        tunnel->text.used = 0;
+}
+
+static void forget(struct tunnel *tunnel)
+{
+        memset(&tunnel->held, 0, sizeof tunnel->held);
+        pool_reset(&tunnel->held_pool);
+        tunnel->holds = false;
+}
+
+static void prepare(struct tunnel *tunnel, uint32_t id, int fd)
+{
+        struct conf_error error = { .text = "the configuration could not be read, or is larger than a link takes" };
+        int failed = EFBIG;
+
+        forget(tunnel);
+        if (fd >= 0 && read_text(tunnel, fd)) {
+                failed = EINVAL;
+                if (uapi_parse_set(&tunnel->held, &tunnel->held_pool, UAPI_ADIT, tunnel->text.text, tunnel->text.used,
+                                   &error))
+                        failed = device_check(&tunnel->device, &tunnel->held, &error) ? 0 : E2BIG;
+        }
+        wipe_text(tunnel);
+        if (failed) forget(tunnel);
+        tunnel->holds = !failed;
+        answer(tunnel, id, failed, &error);
+}
+
+static void commit(struct tunnel *tunnel, uint32_t id)
+{
+        struct conf_error error = { .text = "nothing was prepared" };
+        int failed = EINVAL;
+
+        if (tunnel->holds) failed = config_commit(tunnel, &tunnel->held, UAPI_ADIT, &error);
+        forget(tunnel);
+        answer(tunnel, id, failed, &error);
+}
+
+static void status(struct tunnel *tunnel, uint32_t id, int fd, bool secrets)
+{
+        struct conf_error error = { .text = "the status could not be written" };
+        size_t done = 0;
+
+        tunnel->device.kernel_drops = tunnel->plane.kernel_drops;
+        tunnel->text.used = 0;
+        device_status(&tunnel->device, UAPI_ADIT, secrets, &tunnel->text);
+        bool fits = fd >= 0 && tunnel->text.used < tunnel->text.size;
+        while (fits && done < tunnel->text.used) {
+                ssize_t wrote = write(fd, tunnel->text.text + done, tunnel->text.used - done);
+                if (wrote <= 0) break;
+                done += (size_t)wrote;
+        }
+        int failed = fits && done == tunnel->text.used ? 0 : EIO;
+        wipe_text(tunnel);
+        answer(tunnel, id, failed, &error);
+}
+
+static void set_endpoint(struct tunnel *tunnel, const struct ipc_message *message)
+{
+        struct key public_key;
+        char text[LOG_PEER];
+
+        memcpy(public_key.bytes, message->endpoint.public_key, KEY_LEN);
+        struct peer *peer = engine_peer_find(tunnel->engine, &public_key);
+        if (!peer) return; /* removed meanwhile */
+        engine_peer_set_endpoint(peer, &message->endpoint.address);
+        log_print(LOG_INFO, "%s: endpoint resolved",
+                  log_peer(engine_peer_name(peer), &public_key, engine_peer_remote(peer), text));
+}
+
+static void set_link(struct tunnel *tunnel, const struct ipc_message *message)
+{
+        tunnel->link_here = message->link.here;
+        if (!message->link.here) return; /* the main loop asks the TUN itself */
+        if (message->link.mtu) engine_set_mtu(tunnel->engine, message->link.mtu);
+        config_set_up(tunnel, message->link.up);
+}
+
+void keeper_message(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX])
+{
+        switch (message->type) {
+        case IPC_PREPARE:
+                prepare(tunnel, message->id, fds[0]);
+                break;
+        case IPC_COMMIT:
+                commit(tunnel, message->id);
+                break;
+        case IPC_ABORT:
+                forget(tunnel);
+                break;
+        case IPC_STATUS:
+                status(tunnel, message->id, fds[0], message->request.value);
+                break;
+        case IPC_LINK:
+                set_link(tunnel, message);
+                break;
+        case IPC_ENDPOINT:
+                set_endpoint(tunnel, message);
+                break;
+        case IPC_STOP:
+                tunnel->stop = true;
+                break;
+        default:
+                break; /* a late IPC_REPLY */
+        }
+        close_fds(fds);
+}
+
+void keeper_readable(struct tunnel *tunnel)
+{
+        struct ipc_message message;
+        int fds[IPC_FDS_MAX];
+
+        int got = ipc_receive(tunnel->ipc, &message, fds);
+        if (got == 1) keeper_message(tunnel, &message, fds);
+        else if (got != -EAGAIN)
+                keeper_gone(tunnel);
+}
+
+/* The keeper never waits for this process, so waiting for it here cannot deadlock. What else it sends meanwhile is kept
+ * for the main loop. */
+static int ask(struct tunnel *tunnel, struct ipc_message *request, struct ipc_message *reply, int fds[IPC_FDS_MAX])
+{
+        request->id = ++tunnel->next_id;
+        post(tunnel, request);
+        while (!tunnel->stop) {
+                int got = ipc_receive(tunnel->ipc, reply, fds);
+                if (got == -EAGAIN) {
+                        wait_for(tunnel, POLLIN);
+                } else if (got != 1) {
+                        keeper_gone(tunnel);
+                } else if (reply->type == IPC_REPLY && reply->id == request->id) {
+                        return reply->result.error;
+                } else if (tunnel->deferred_count < DEFERRED_MAX) {
+                        struct deferred *later = &tunnel->deferred[tunnel->deferred_count++];
+                        later->message = *reply;
+                        memcpy(later->fds, fds, sizeof later->fds);
+                } else {
+                        keeper_gone(tunnel); /* it sends no more than a handful: something is wrong */
+                }
+        }
+        return EPIPE;
+}
+
+int keeper_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out)
+{
+        struct ipc_message request = { .type = IPC_BIND, .request.value = port }, reply;
+        int fds[IPC_FDS_MAX];
+        int failed = ask(tunnel, &request, &reply, fds);
+
+        if (failed) return failed;
+        /* One or both families: bit 0 and 1 of `line` say which descriptors came. */
+        int next = 0;
+        out->v4 = reply.result.line & 1 ? fds[next++] : -1;
+        out->v6 = reply.result.line & 2 ? fds[next++] : -1;
+        out->port = (uint16_t)reply.result.value;
+        return 0;
+}
+
+int keeper_mark(struct tunnel *tunnel, uint32_t mark)
+{
+        struct ipc_message request = { .type = IPC_MARK, .request.value = mark }, reply;
+        int fds[IPC_FDS_MAX];
+
+        return ask(tunnel, &request, &reply, fds);
+}
+
+void keeper_event(struct tunnel *tunnel, enum ipc_event event, const struct key *public_key)
+{
+        struct ipc_message message = { .type = IPC_EVENT, .event.event = event };
+
+        if (public_key) memcpy(message.event.public_key, public_key->bytes, KEY_LEN);
+        mention(tunnel, &message);
+}
+
+void keeper_log(void *context, int level, const char *text)
+{
+        struct ipc_message message = { .type = IPC_LOG };
+
+        message.log.level = level;
+        snprintf(message.log.text, sizeof message.log.text, "%s", text);
+        mention(context, &message);
+}

@@ -1,0 +1,58 @@
+/* What the tunnel process consists of; internal to the daemon's tunnel_*.c. One thread, no lock. */
+#ifndef DAEMON_TUNNEL_STATE_H
+#define DAEMON_TUNNEL_STATE_H
+
+#include "daemon/data/data.h"
+#include "daemon/device.h"
+#include "daemon/uapi_server.h"
+#include "kernel-iface/ipc.h"
+
+enum {
+        POOL_SIZE = 128 << 20, /* address space for a parsed configuration; touched as needed */
+        DEFERRED_MAX = 16,     /* messages of the keeper that arrived while its answer was awaited */
+};
+
+struct deferred {
+        struct ipc_message message;
+        int fds[IPC_FDS_MAX];
+};
+
+struct tunnel {
+        struct engine *engine;
+        struct device device;
+        struct data_plane plane;
+        struct uapi_server uapi;
+        int epoll, timer, ipc;
+        uint64_t armed; /* the deadline the timer is set to */
+        bool link_here; /* false: in another namespace, its state is polled from the TUN */
+        uint64_t link_polled;
+        bool up;
+        bool stop;
+        uint32_t next_id;
+        struct pool uapi_pool, held_pool;
+        struct writer text; /* for texts of the keeper's requests, in the key arena */
+        struct conf held;   /* prepared, not committed */
+        bool holds;
+        struct deferred deferred[DEFERRED_MAX];
+        unsigned deferred_count;
+};
+
+struct moment moment_now(void);
+
+/* tunnel_config.c: a configuration that was parsed becomes the live one, whole or not at all. 0 or a positive errno
+ * with *error. */
+int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dialect dialect, struct conf_error *error);
+/* Serves the UAPI socket (uapi_server.h). */
+void config_serve_uapi(void *context, const char *request, size_t len, struct writer *out);
+void config_set_up(struct tunnel *tunnel, bool up);
+
+/* tunnel_keeper.c: the tunnel process's end of the socketpair. */
+void keeper_message(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX]);
+void keeper_readable(struct tunnel *tunnel);
+/* Asks and waits for the answer. 0 or a positive errno; of IPC_BIND the sockets. */
+int keeper_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out);
+int keeper_mark(struct tunnel *tunnel, uint32_t mark);
+void keeper_event(struct tunnel *tunnel, enum ipc_event event, const struct key *public_key);
+void keeper_log(void *context, int level, const char *text);
+
+#endif

@@ -54,6 +54,50 @@ static void test_idle_is_silent(void **state)
         world_free(world);
 }
 
+/* Data that comes while a passive keepalive is due asks for another one, 10 s after it (paper, 6.5). */
+static void test_passive_keepalives(void **state)
+{
+        struct host *a, *b;
+        struct world *world = world_pair(21, &a, &b);
+
+        (void)state;
+        world_send(a, b);
+        world_run(world, 5 * SECOND);
+        world_send(a, b);
+        world_send(a, b);
+        world_run(world, 10 * SECOND);
+        assert_int_equal(b->keepalives, 1);
+        world_run(world, HOUR);
+        assert_int_equal(b->keepalives, 2);
+        assert_in_range(b->last_sent_at, 20 * SECOND, 21 * SECOND);
+
+        world_send(a, b); /* an answer in time is as good */
+        world_run(world, 9 * SECOND);
+        world_send(b, a);
+        world_run(world, HOUR);
+        assert_int_equal(b->keepalives, 2);
+        assert_int_equal(world_lost(world), 0);
+        world_free(world);
+}
+
+/* An initiator that only listens, to keepalives that it does not answer, renews the key before it ends: at 165 s, and
+ * so with the first keepalive thereafter (paper, 6.2). */
+static void test_rekey_on_receive(void **state)
+{
+        struct host *a, *b;
+        struct world *world = world_pair(22, &a, &b);
+
+        (void)state;
+        world_send(a, b);
+        world_run(world, SECOND);
+        host_keepalive(b, a, 25);
+        world_run(world, 10 * HOUR);
+        assert_int_equal(b->sent[1], 0);
+        assert_in_range(a->sent[1], 36000 / 190, 36000 / 164);
+        assert_int_equal(b->effects[EFFECT_SESSION_DOWN], 0);
+        world_free(world);
+}
+
 /* A keepalive is due 25 s after the last packet either way. The first one with a key past REKEY_AFTER_TIME starts a
  * handshake, whose response is answered by a keepalive at once, and the 25 s begin again: a cycle of 125 s in which six
  * keepalives and one handshake are sent. */
@@ -154,7 +198,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_day_of_rekeys),     cmocka_unit_test(test_hours_one_way),
-                cmocka_unit_test(test_idle_is_silent),      cmocka_unit_test(test_persistent_keepalive),
+                cmocka_unit_test(test_idle_is_silent),      cmocka_unit_test(test_passive_keepalives),
+                cmocka_unit_test(test_rekey_on_receive),    cmocka_unit_test(test_persistent_keepalive),
                 cmocka_unit_test(test_keepalive_off_again), cmocka_unit_test(test_idle_keys_are_erased),
                 cmocka_unit_test(test_keys_expire),
         };

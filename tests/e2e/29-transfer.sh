@@ -3,7 +3,6 @@
 #
 #   a e0 192.0.2.1 ----- e0 192.0.2.2 b
 #   tunnel 10.9.0.1, fd09::1 ===== tunnel 10.9.0.2, fd09::2
-E2E_LIMIT=${ADIT_SANITIZE:+400}
 . "$(dirname "$0")/lib.sh"
 needs iperf3 ping
 

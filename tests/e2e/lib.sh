@@ -8,8 +8,10 @@
 # shellcheck shell=bash
 set -u
 
+LIMIT=${E2E_LIMIT:-120}
+[ -z "${ADIT_SANITIZE:-}" ] || LIMIT=$((LIMIT * 3))
 if [ -z "${E2E_BOUNDED:-}" ]; then
-        E2E_BOUNDED=1 exec timeout -k 15 "${E2E_LIMIT:-120}" bash "$0" "$@"
+        E2E_BOUNDED=1 exec timeout -k 15 "$LIMIT" bash "$0" "$@"
 fi
 unset E2E_BOUNDED
 
@@ -277,4 +279,4 @@ _all_quiet() {
         for space in "${SPACES[@]}"; do [ -z "$(pids "$space")" ] || return 1; done
 }
 trap _cleanup EXIT
-trap 'echo "Bail out! interrupted, or over the limit of ${E2E_LIMIT:-120} s"; exit 1' TERM INT HUP
+trap 'echo "Bail out! interrupted, or over the limit of $LIMIT s"; exit 1' TERM INT HUP

@@ -21,7 +21,8 @@ static int begin(void **state)
 {
         (void)state;
         if (!usable) return 0;
-        shell("ip link set lo up; { ip addr flush dev lo; ip addr add 127.0.0.1/8 dev lo; ip -6 addr add ::1/128 dev lo; "
+        shell("ip link set lo up; { ip addr flush dev lo; ip addr add 127.0.0.1/8 dev lo; ip -6 addr add ::1/128 dev "
+              "lo; "
               "ip addr add 192.0.2.1/32 dev lo; ip addr add 192.0.2.2/32 dev lo; "
               "ip addr add 2001:db8::1/128 dev lo nodad; ip addr add 2001:db8::2/128 dev lo nodad; } 2>/dev/null",
               NULL, 0);

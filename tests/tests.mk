@@ -52,7 +52,7 @@ E2E_SANITIZED := $(filter-out %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
 
 check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
-	prove -j2 --exec '' $(foreach fuzzer,$(FUZZERS),"$(BUILD)/tests/fuzz/replay_$(fuzzer) tests/fuzz/corpus/$(fuzzer)")
+	BUILD=$(BUILD) prove tests/fuzz/corpus.sh
 
 check-e2e: all
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j2 --timer $(E2E_TESTS)

@@ -262,6 +262,7 @@ static inline void establish(struct pair *p, struct side *side)
         assert_int_equal(p->reason, DROP_NONE);
         assert_int_equal(had(p, EFFECT_SESSION_UP), 1);
         assert_int_equal(had(p, EFFECT_FLUSH), 1);
+        assert_null(side->peer->pending.peer);
         assert_true(next_staged(p, side, &d));
         assert_true(receive(p, other, &d));
         assert_int_equal(had(p, EFFECT_SESSION_UP), 1);

@@ -92,6 +92,7 @@ static void test_no_private_key(void **state)
         const struct key none = { { 0 } };
         struct pair *p = pair_new();
         struct key private_key, public_key;
+        struct cookie_jar jar;
         struct datagram d;
 
         (void)state;
@@ -100,6 +101,12 @@ static void test_no_private_key(void **state)
         engine_peer_set_keepalive(p->b.engine, p->now, p->b.peer, 1);
         assert_false(engine_private_key(p->b.engine, &private_key, &public_key));
         assert_true(key_is_zero(&private_key) && key_is_zero(&public_key));
+        assert_false(receive(p, &p->b, &d));
+        assert_int_equal(p->reason, DROP_RX_BAD_MAC1);
+        assert_int_equal(p->fx.count, 0);
+        cookie_jar_init(&jar, &none); /* as if zero were our public key */
+        cookie_add_macs(&jar, p->now, d.bytes, d.len);
+        p->b.engine->load.until = p->now + SECONDS(1);
         assert_false(receive(p, &p->b, &d));
         assert_int_equal(p->reason, DROP_RX_BAD_MAC1);
         assert_int_equal(p->fx.count, 0);
@@ -172,6 +179,7 @@ static void test_removal(void **state)
         assert_false(send_data(p, &p->a, &d)); /* staged */
         engine_peer_remove(p->a.engine, p->a.peer);
         assert_int_equal(all_drops(&p->a), 1);
+        assert_int_equal(drops(&p->a, DROP_TX_NO_PEER), 1);
         assert_int_equal(p->a.engine->staged.taken, 0);
         assert_int_equal(engine_peer_count(p->a.engine), 0);
         assert_int_equal(engine_prefix_count(p->a.engine), 0);
@@ -197,6 +205,8 @@ static void test_down_and_up(void **state)
         engine_set_up(p->a.engine, p->now, false);
         assert_int_equal(all_drops(&p->a), 1);
         assert_int_equal(drops(&p->a, DROP_TX_LINK_DOWN), 1);
+        assert_null(p->a.peer->pending.peer);
+        assert_true(key_is_zero(&p->a.peer->handshake.ephemeral_private));
         assert_int_equal(p->a.engine->staged.taken, 0);
         assert_int_equal(p->a.engine->store.pool.taken, 0);
         assert_true(engine_deadline(p->a.engine) == UINT64_MAX);

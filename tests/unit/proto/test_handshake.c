@@ -113,6 +113,14 @@ static void test_damaged_response(void **state)
         d.from = endpoint_of("203.0.113.9", 9);
         check_flips_and_lengths(p, &p->a, &d, d.len - MAC2_LEN);
         check_flips_with_good_mac1(p, &p->a, &d);
+
+        struct datagram longer = d; /* with macs where an initiation has them */
+        struct cookie_jar jar;
+        longer.len = sizeof(struct message_initiation);
+        cookie_jar_init(&jar, &p->a.public_key);
+        cookie_add_macs(&jar, p->now, longer.bytes, longer.len);
+        check_refused(p, &p->a, &longer, NULL);
+
         assert_false(receive(p, &p->a, &d));
         assert_int_equal(p->reason, DROP_NONE);
         assert_int_equal(had(p, EFFECT_SESSION_UP), 1);

@@ -43,6 +43,8 @@ static void test_random(void **state)
                 if (present) assert_int_equal(heap_first(&heap)->at, least(items));
                 else
                         assert_null(heap_first(&heap));
+                for (uint32_t place = 2; place <= heap.count; place++)
+                        assert_true(memory[place]->at >= memory[place / 2]->at);
         }
 }
 

@@ -109,6 +109,22 @@ static void test_events(void **state)
         }
 }
 
+/* A second keepalive follows the first if data came in between; not if something was sent. */
+static void test_another_keepalive(void **state)
+{
+        struct timer_queue queue;
+        struct timers timers;
+
+        (void)state;
+        queue_fresh(&queue, &timers);
+        timers_data_received(&timers, SECONDS(1));
+        assert_false(timers.another_keepalive);
+        timers_data_received(&timers, SECONDS(2));
+        assert_true(timers.another_keepalive);
+        timers_any_packet_sent(&timers, SECONDS(3));
+        assert_false(timers.another_keepalive);
+}
+
 static void test_jitter(void **state)
 {
         struct timer_queue queue;
@@ -173,6 +189,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_constants),
                 cmocka_unit_test(test_events),
+                cmocka_unit_test(test_another_keepalive),
                 cmocka_unit_test(test_jitter),
                 cmocka_unit_test(test_queue),
         };

@@ -227,6 +227,11 @@ static void test_rekey_on_receive(void **state)
                 assert_true(send_data(p, &p->b, &d));
                 assert_true(receive(p, &p->a, &d));
                 assert_int_equal(had(p, EFFECT_SEND), 0); /* once */
+                uint64_t started = p->a.peer->attempt_started;
+                pass_time(p, SECONDS(2));
+                assert_true(send_data(p, &p->b, &d));
+                assert_true(receive(p, &p->a, &d));
+                if (rows[i].rekey) assert_int_equal(p->a.peer->attempt_started, started); /* and given up in its time */
                 pair_free(p);
         }
 }
@@ -395,6 +400,30 @@ static void test_padding(void **state)
         pair_free(p);
 }
 
+/* Two data packets in a quiet tunnel draw two keepalives, 10 s apart, and then silence. */
+static void test_another_keepalive(void **state)
+{
+        struct pair *p = pair_established();
+        unsigned keepalives = 0;
+        struct datagram d;
+
+        (void)state;
+        pass_time(p, SECONDS(4));
+        assert_true(send_data(p, &p->a, &d));
+        assert_true(receive(p, &p->b, &d));
+        for (unsigned second = 5; second <= 60; second++) {
+                pass_time(p, SECONDS(1));
+                tick(p, &p->b);
+                if (!p->fx.count) continue;
+                assert_int_equal(second, ++keepalives * 10);
+                d = sent_by(p, &p->b);
+                receive(p, &p->a, &d);
+                assert_int_equal(p->fx.count, 0);
+        }
+        assert_int_equal(keepalives, 2);
+        pair_free(p);
+}
+
 static void test_staged(void **state)
 {
         struct pair *p = pair_new();
@@ -422,6 +451,74 @@ static void test_staged(void **state)
         }
         assert_int_equal(n, STAGED_MAX);
         assert_int_equal(p->a.engine->staged.taken, 0);
+        pair_free(p);
+}
+
+/* The kernel refused it: the counter is spent, no timer moves, nothing is counted as sent. */
+static void test_not_sent(void **state)
+{
+        struct pair *p = pair_established();
+        struct timers before = p->a.peer->timers;
+        uint64_t tx_bytes = p->a.peer->tx_bytes, counter = p->a.peer->sessions.current->send_counter;
+        uint8_t packet[INNER_LEN + PACKET_PADDING];
+        struct tx tx;
+
+        (void)state;
+        pass_time(p, REKEY_AFTER_TIME);
+        p->fx.count = 0;
+        inner_packet(packet, "10.0.0.1", "10.0.0.2", INNER_LEN);
+        assert_true(engine_tx_begin(p->a.engine, p->now, p->wall, packet, INNER_LEN, &tx, &p->reason, &p->fx));
+        engine_tx_commit(p->a.engine, p->now, p->wall, &tx, false, &p->fx);
+        assert_int_equal(p->fx.count, 0);
+        assert_memory_equal(&p->a.peer->timers, &before, sizeof before);
+        assert_int_equal(p->a.peer->tx_bytes, tx_bytes);
+        assert_int_equal(p->a.peer->sessions.current->send_counter, counter + 1);
+        assert_int_equal(p->a.peer->sessions.current->users, 0);
+        pair_free(p);
+}
+
+/* While a packet is being opened its session may go: it is opened all the same, and then not delivered. */
+static void test_session_ends_under_a_packet(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d;
+        enum drop reason;
+        size_t len;
+        struct rx rx;
+
+        (void)state;
+        assert_true(send_data(p, &p->a, &d));
+        p->fx.count = 0;
+        assert_true(engine_rx_begin(p->b.engine, p->now, p->wall, d.bytes, d.len, &d.from, &rx, &reason, &p->fx));
+        pass_time(p, ERASE_KEYS_TIME);
+        tick(p, &p->b);
+        assert_int_equal(had(p, EFFECT_SESSION_DOWN), 1);
+        assert_true(rx_open(&rx));
+        p->fx.count = 0;
+        assert_false(engine_rx_commit(p->b.engine, p->now, p->wall, &rx, true, &d.from, &len, &reason, &p->fx));
+        assert_int_equal(reason, DROP_RX_SESSION_EXPIRED);
+        assert_int_equal(p->fx.count, 0);
+        assert_int_equal(p->b.engine->store.pool.taken, 0);
+        pair_free(p);
+}
+
+/* The flush comes when the session that it was for has ended: nothing is lost, and a handshake is asked for. */
+static void test_late_flush(void **state)
+{
+        struct pair *p = pair_new();
+        struct datagram d = initiation_of(p, &p->a);
+
+        (void)state;
+        receive(p, &p->b, &d);
+        d = sent_by(p, &p->b);
+        receive(p, &p->a, &d);
+        assert_int_equal(had(p, EFFECT_FLUSH), 1);
+        pass_time(p, REJECT_AFTER_TIME);
+        assert_false(next_staged(p, &p->a, &d));
+        assert_int_equal(p->a.peer->staged.count, 1);
+        assert_true(engine_deadline(p->a.engine) <= p->now);
+        tick(p, &p->a);
+        assert_int_equal(sent_by(p, &p->a).bytes[0], MESSAGE_INITIATION);
         pair_free(p);
 }
 
@@ -530,7 +627,11 @@ int main(void)
                 cmocka_unit_test(test_source_is_the_longest_match),
                 cmocka_unit_test(test_not_ip_draws_no_keepalive),
                 cmocka_unit_test(test_padding),
+                cmocka_unit_test(test_another_keepalive),
                 cmocka_unit_test(test_staged),
+                cmocka_unit_test(test_not_sent),
+                cmocka_unit_test(test_session_ends_under_a_packet),
+                cmocka_unit_test(test_late_flush),
                 cmocka_unit_test(test_undeliverable),
                 cmocka_unit_test(test_key_erasure),
                 cmocka_unit_test(test_ephemeral_erasure),

@@ -267,6 +267,8 @@ static void test_table_of_peers(void **state)
         assert_int_equal(engine_peer_count(engine), 61);
         peer = engine_peer_add(engine, p->now, &key);
         assert_non_null(peer);
+        assert_ptr_equal(engine_peer_next(engine, peers[62]), peer);
+        assert_null(engine_peer_next(engine, peer));
         assert_int_equal(engine_peer_tag(peer), 0); /* nothing of the one that had its place */
         pair_free(p);
 }

@@ -245,6 +245,22 @@ static void test_reload(void **state)
         assert_as_before();
 }
 
+/* A wanted route that the kernel made for an address is not ours to remove when it is no longer wanted. */
+static void test_connected_route_stays(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.9.0.0/24", "10.1.0.0/24"));
+        apply(&w);
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.1.0.0/24"));
+        apply(&w);
+        assert_true(says("ip route", "10.9.0.0/24 dev wgt proto kernel"));
+        undo();
+        assert_as_before();
+}
+
 static void test_failure_is_undone(void **state)
 {
         struct host_error error;
@@ -336,6 +352,15 @@ static void test_repairs_broken_rules(void **state)
         apply(&w);
         shell("ip -4 rule", after, sizeof after);
         assert_non_null(strstr(after, "lookup 51820"));
+        assert_true(strstr(after, "suppress_prefixlength 0") < strstr(after, "lookup 51820"));
+        /* the pair in the wrong order: the table would swallow what the main table knows */
+        assert_int_equal(
+                shell("ip rule del not fwmark 0xca6c lookup main suppress_prefixlength 0 && "
+                      "ip rule add not fwmark 0xca6c lookup main suppress_prefixlength 0 protocol 109 pref 32766",
+                      NULL, 0),
+                0);
+        apply(&w);
+        shell("ip -4 rule", after, sizeof after);
         assert_true(strstr(after, "suppress_prefixlength 0") < strstr(after, "lookup 51820"));
         assert_int_equal(shell("ip rule del not fwmark 0xca6c lookup 51820", NULL, 0), 0);
         undo();
@@ -546,7 +571,7 @@ static void test_mtu(void **state)
         strcpy(w.endpoints[2].host, "192.0.2.9");
         assert_int_equal(wanted_mtu(netlink, 999, &w.state), 1220);
 
-        /* a route through the link itself does not count, a marked one does */
+        /* a route through the link itself does not count */
         wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
         apply(&w);
         union socket_address address = { .in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0xcb007109) } };
@@ -558,6 +583,11 @@ static void test_mtu(void **state)
         address.in.sin_addr.s_addr = htonl(0xc0000209);
         assert_int_equal(netlink_route_mtu(netlink, &address, 51820, info.ifindex, &mtu), 0);
         assert_int_equal(mtu, 1400);
+        /* and a marked one does, where rules look at marks */
+        shell("ip rule add fwmark 9 lookup 99 && ip route add 192.0.2.0/24 dev vea mtu 1000 table 99", NULL, 0);
+        assert_int_equal(netlink_route_mtu(netlink, &address, 9, info.ifindex, &mtu), 0);
+        assert_int_equal(mtu, 1000);
+        shell("ip rule del fwmark 9 lookup 99", NULL, 0);
         netlink_close(netlink);
         shell("ip link del vea", NULL, 0);
         undo();
@@ -570,6 +600,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_default_route, begin, end),
                 cmocka_unit_test_setup_teardown(test_same_again_changes_nothing, begin, end),
                 cmocka_unit_test_setup_teardown(test_reload, begin, end),
+                cmocka_unit_test_setup_teardown(test_connected_route_stays, begin, end),
                 cmocka_unit_test_setup_teardown(test_failure_is_undone, begin, end),
                 cmocka_unit_test_setup_teardown(test_not_managed, begin, end),
                 cmocka_unit_test_setup_teardown(test_tables, begin, end),

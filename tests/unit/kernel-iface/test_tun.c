@@ -81,6 +81,8 @@ static void test_offloads(void **state)
         assert_int_equal(tun_set_offloads(&tun, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6), 0);
         assert_int_equal(tun.offloads, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
         assert_int_equal(tun_set_offloads(&tun, 0x80), -EINVAL);
+        /* with USO the kernel takes that bit, and its vnet header grows */
+        assert_int_equal(tun_set_offloads(&tun, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | 0x60 | 0x80), -EINVAL);
         assert_int_equal(tun_set_offloads(&tun, TUN_F_CSUM | 0x8000), -EINVAL);
         assert_int_equal(tun.offloads, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
         assert_int_equal(tun_set_offloads(&tun, 0), 0);
@@ -239,6 +241,32 @@ static void test_watch(void **state)
         netlink_close(netlink);
 }
 
+/* A port that leaves a bridge is told as deleted, but by the bridge: the link is still there. */
+static void test_watch_of_a_bridge_port(void **state)
+{
+        struct link_info info = { 0 };
+        bool changed;
+        int error;
+
+        (void)state;
+        need_namespace();
+        if (shell("ip link add wgb type bridge && ip link add vea type veth peer name veb && ip link set vea master "
+                  "wgb",
+                  NULL, 0))
+                skip();
+        struct netlink *netlink = netlink_open(&error);
+        assert_non_null(netlink);
+        assert_int_equal(netlink_link(netlink, "vea", &info), 0);
+        int ifindex = info.ifindex, fd = netlink_watch_open();
+        assert_int_equal(shell("ip link set vea nomaster", NULL, 0), 0);
+        int code = netlink_watch_read(fd, ifindex, &info, &changed);
+        shell("ip link del vea; ip link del wgb", NULL, 0);
+        assert_int_equal(code, 0);
+        assert_int_equal(netlink_watch_read(fd, ifindex, &info, &changed), -ENODEV);
+        close(fd);
+        netlink_close(netlink);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -249,6 +277,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_packets, begin, end),
                 cmocka_unit_test_setup_teardown(test_deleted, begin, end),
                 cmocka_unit_test_setup_teardown(test_watch, begin, end),
+                cmocka_unit_test_setup_teardown(test_watch_of_a_bridge_port, begin, end),
         };
 
         usable = netns_enter();

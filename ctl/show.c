@@ -228,8 +228,8 @@ static void print_interface(const struct live *live)
         snprintf(text, sizeof text, "0x%x", conf->fwmark);
         if (conf->fwmark) print_field("fwmark", text);
         print_addresses(&live->host);
-        snprintf(text, sizeof text, "%u", live->host.mtu);
-        if (live->host.managed) print_field("MTU", live->host.mtu ? text : "automatic");
+        snprintf(text, sizeof text, "%u%s", conf->link_mtu, live->host.managed && !live->host.mtu ? " (automatic)" : "");
+        if (conf->link_mtu) print_field("MTU", text);
         if (!live->host.managed) print_field("host state", "not adit's: addresses and routes are set by others");
         if (*live->path) print_field("config", live->path);
 }

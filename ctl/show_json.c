@@ -121,7 +121,8 @@ json_t *show_json_link(const struct live *live)
         json_object_set_new(object, "public_key", key_or_null(&live->conf.public_key));
         json_object_set_new(object, "listen_port", number(live->conf.listen_port));
         json_object_set_new(object, "fwmark", number(live->conf.fwmark));
-        json_object_set_new(object, "mtu", host->mtu ? number(host->mtu) : json_null());
+        json_object_set_new(object, "mtu", live->conf.link_mtu ? number(live->conf.link_mtu) : json_null());
+        json_object_set_new(object, "mtu_configured", host->mtu ? number(host->mtu) : json_null());
         json_object_set_new(object, "table", table(host->table));
         json_object_set_new(object, "addresses", prefix_array(host->addresses, host->address_count));
         json_object_set_new(object, "routes", prefix_array(host->routes, host->route_count));

@@ -81,6 +81,7 @@ struct conf {
         /* status, in a UAPI get */
         struct key public_key; /* the private key's; zero without one */
         struct conf_drop *drops;
+        uint32_t link_mtu; /* status: of the interface now; 0: not known */
 };
 
 /* What is wrong with a text, for a person. line and column count from 1; 0: not known. */
@@ -159,7 +160,7 @@ const char *endpoint_format(const union socket_address *address, char out[ENDPOI
 
 enum { CONF_PATH_MAX = 512, CONF_TEXT_MAX = 64 << 20 };
 
-/* A path as it is if it has a '/' or ends in ".conf" and exists; else NAME is looked up as /etc/adit/NAME.conf, then
+/* A path as it is if it has a '/' or ends in ".conf"; else NAME is looked up as /etc/adit/NAME.conf, then
  * /etc/wireguard/NAME.conf. `name` gets the interface's name: the file's without ".conf". */
 bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFNAMSIZ], struct conf_error *error);
 

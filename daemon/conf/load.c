@@ -64,7 +64,7 @@ bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFN
         size_t len = strlen(name_or_path);
 
         *error = (struct conf_error){ 0 };
-        if (strchr(name_or_path, '/') || (ends_in_conf(name_or_path, len) && access(name_or_path, F_OK) == 0)) {
+        if (strchr(name_or_path, '/') || ends_in_conf(name_or_path, len)) {
                 if (len >= CONF_PATH_MAX)
                         return fail(error, "the path is too long: %d characters are allowed", CONF_PATH_MAX - 1);
                 memcpy(path, name_or_path, len + 1);

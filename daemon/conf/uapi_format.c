@@ -69,6 +69,7 @@ void uapi_format_device(const struct conf *device, enum uapi_dialect dialect, bo
         if (device->listen_port) writer_print(out, "listen_port=%u\n", device->listen_port);
         if (device->fwmark) writer_print(out, "fwmark=%u\n", device->fwmark);
         if (dialect != UAPI_ADIT) return;
+        if (device->link_mtu) writer_print(out, "link_mtu=%u\n", device->link_mtu);
         for (const struct conf_drop *drop = device->drops; drop; drop = drop->next)
                 writer_print(out, "drop_%s=%llu\n", drop->name, (unsigned long long)drop->count);
 }

@@ -201,6 +201,15 @@ static const char *handshake_attempts(struct reader *in, struct span value)
         return why;
 }
 
+static const char *link_mtu(struct reader *in, struct span value)
+{
+        uint64_t number = 0;
+        const char *why = read_number(value, UINT32_MAX, &number);
+
+        in->conf->link_mtu = (uint32_t)number;
+        return why;
+}
+
 enum place { DEVICE = 1, PEER = 2, SET = 4, GET = 8, ADIT = 16 };
 
 static const struct key_row {
@@ -212,6 +221,7 @@ static const struct key_row {
         { "own_public_key", DEVICE | GET, own_public_key },
         { "listen_port", DEVICE | SET | GET, listen_port },
         { "fwmark", DEVICE | SET | GET, fwmark },
+        { "link_mtu", DEVICE | GET, link_mtu },
         { "replace_peers", DEVICE | SET, replace_peers },
         { "public_key", DEVICE | PEER | SET | GET, public_key },
         { "remove", PEER | SET, remove_peer },

@@ -1,0 +1,57 @@
+#include "tests/unit/conf/support.h"
+
+#include "daemon/conf/uapi.h"
+
+static struct conf conf;
+
+static const char FILE_TEXT[] =
+        "[Interface]\nDNS = 9.9.9.9\nPreDown = true\nSaveConfig = true\n"
+        "[Peer]\nPublicKey = F+LLfdrID7W4GrWjMjbyOfLyTZM8v8MO1kiHYqzfW1c=\nAllowedIPs = 10.0.0.0/24\n";
+
+static void parse_file(void)
+{
+        struct conf_error error;
+
+        pool_reset(&pool);
+        assert_true(conf_parse(&conf, &pool, FILE_TEXT, sizeof FILE_TEXT - 1, &error));
+}
+
+/* What the file leaves out is said with its default, so that a live link loses it; the keys and the port stay. */
+static void test_complete_names_every_default(void **state)
+{
+        static uint8_t text[4096];
+        struct writer out = { .text = (char *)text, .size = sizeof text };
+
+        (void)state;
+        parse_file();
+        conf_make_complete(&conf);
+        uapi_format_set(&conf, &out);
+        assert_string_equal(
+                (char *)text,
+                "fwmark=0\nreplace_peers=true\n"
+                "public_key=17e2cb7ddac80fb5b81ab5a33236f239f2f24d933cbfc30ed6488762acdf5b57\n"
+                "preshared_key=0000000000000000000000000000000000000000000000000000000000000000\n"
+                "persistent_keepalive_interval=0\nname=\nreplace_allowed_ips=true\nallowed_ip=10.0.0.0/24\n");
+}
+
+static void test_not_applied_names_what_the_file_asks_for(void **state)
+{
+        unsigned cursor = 0;
+
+        (void)state;
+        parse_file();
+        assert_string_equal(conf_not_applied(&conf, &cursor), "DNS is not set by this version; set it yourself");
+        assert_string_equal(conf_not_applied(&conf, &cursor), "PreDown is not run by this version; run it yourself");
+        assert_non_null(strstr(conf_not_applied(&conf, &cursor), "SaveConfig"));
+        assert_null(conf_not_applied(&conf, &cursor));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_complete_names_every_default),
+                cmocka_unit_test(test_not_applied_names_what_the_file_asks_for),
+        };
+
+        return cmocka_run_group_tests_name("complete", tests, NULL, NULL);
+}

@@ -158,6 +158,17 @@ static bool same_but_for_macs(const struct message *m, const uint8_t *bytes, siz
         return memcmp(m->bytes, bytes, 4) == 0 && memcmp(m->bytes + 8, bytes + 8, macs - 8) == 0;
 }
 
+static bool has_mac1(unsigned to, const uint8_t *bytes, size_t len)
+{
+        uint8_t copy[MESSAGE_HANDSHAKE_MAX];
+        struct cookie_jar jar;
+
+        memcpy(copy, bytes, len);
+        cookie_jar_init(&jar, &s.sides[to].public_key);
+        cookie_add_macs(&jar, s.now, copy, len);
+        return memcmp(copy, bytes, len - MESSAGE_MAC_LEN) == 0;
+}
+
 enum likeness { FORGED, NEARLY_GENUINE, GENUINE };
 
 static enum likeness likeness_of(unsigned to, const uint8_t *bytes, size_t len)
@@ -169,7 +180,7 @@ static enum likeness likeness_of(unsigned to, const uint8_t *bytes, size_t len)
 
                 if (m->len != len || m->from == to || len == 0) continue;
                 if (memcmp(m->bytes, bytes, len) == 0) return GENUINE;
-                if (same_but_for_macs(m, bytes, len)) best = NEARLY_GENUINE;
+                if (same_but_for_macs(m, bytes, len) && has_mac1(to, bytes, len)) best = NEARLY_GENUINE;
         }
         return best;
 }
@@ -199,12 +210,33 @@ static void check_answer(enum likeness likeness, enum drop reason, size_t len, c
         }
 }
 
+/* All zero: there is no such peer now. */
+static struct peer_status status_of(unsigned side)
+{
+        const struct peer *peer = engine_peer_find(s.sides[side].engine, &s.sides[!side].public_key);
+        struct peer_status status;
+
+        memset(&status, 0, sizeof status);
+        if (peer) engine_peer_status(peer, &status);
+        return status;
+}
+
+static void check_untouched(unsigned side, const struct peer_status *before)
+{
+        const struct peer_status now = status_of(side);
+
+        check(now.rx_bytes == before->rx_bytes && now.tx_bytes == before->tx_bytes);
+        check(now.last_handshake_wall == before->last_handshake_wall);
+        check(memcmp(&now.endpoint, &before->endpoint, sizeof now.endpoint) == 0);
+}
+
 static void datagram(unsigned to, const struct endpoint *from, uint8_t *bytes, size_t len)
 {
         struct engine *engine = s.sides[to].engine;
         enum likeness likeness = likeness_of(to, bytes, len);
         struct effects effects = { .count = 0 };
         enum drop reason = DROP_NONE;
+        const struct peer_status before = status_of(to);
         uint64_t drops[DROP_COUNT];
         size_t deliver = 0;
         struct rx rx;
@@ -223,6 +255,7 @@ static void datagram(unsigned to, const struct endpoint *from, uint8_t *bytes, s
         }
         check(reason == DROP_NONE || engine_drops(engine)[reason] == drops[reason] + 1);
         check_answer(likeness, reason, len, &effects);
+        if (likeness == FORGED) check_untouched(to, &before);
         settle(to, &effects);
 }
 

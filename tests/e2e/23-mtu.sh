@@ -22,7 +22,7 @@ config() { # LINE...: a's, with these lines in [Interface]
         (umask 077; cat >"$TMP/$A.conf") <<-END
 		[Interface]
 		PrivateKey = $KEY_a
-		Address = 10.9.0.1/24, fd09::1/64
+		Address = $ADDRESSES
 		$(printf '%s\n' "$@")
 		[Peer]
 		PublicKey = $PUB_b
@@ -30,7 +30,7 @@ config() { # LINE...: a's, with these lines in [Interface]
 		Endpoint = $ENDPOINT
 		END
 }
-ENDPOINT=198.51.100.2:51820
+ENDPOINT=198.51.100.2:51820 ADDRESSES='10.9.0.1/24, fd09::1/64'
 mtu() { on a cat "/sys/class/net/$A/mtu"; }
 # A ping that may not be fragmented, with BYTES of inner packet in all.
 v4_of() { on a ping -n -M "do" -c 2 -i 0.2 -W 1 -s $(($1 - 28)) 10.9.0.2; }
@@ -85,10 +85,20 @@ down
 ENDPOINT=198.51.100.2:51820
 must ip -n "${SPACE}r" link set r2 mtu 1280
 must ip -n "${SPACE}b" link set e0 mtu 1280
-config 'MTU = 1200' && up
-is "an MTU in the file is taken as it is" "$(mtu)" 1200
-fits 1200
+config 'MTU = 1300' && up
+is "an MTU in the file is taken as it is" "$(mtu)" 1300
+fits 1300
 down
+ADDRESSES=10.9.0.1/24 config 'MTU = 1200'
+sed -i 's/, fd09::2.*//' "$TMP/$A.conf"
+up
+is "one below what IPv6 needs, on a link without IPv6" "$(mtu)" 1200
+ok "a packet of it passes, unfragmented outside" v4_of 1200
+not_ok "and none above it" v4_of 1201
+down
+config 'MTU = 1200'
+not_ok "with IPv6 addresses it is refused" on a "$ADIT" up "$TMP/$A.conf"
+like "and it says what IPv6 needs" "$(cat "$TMP/out")" 1280
 config 'MTU = 1280' && up
 ok "a path of 1280 carries an inner 1280 in fragments: v6" wait_for 10 v6_of 1280
 ok "and v4" v4_of 1280

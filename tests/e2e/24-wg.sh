@@ -13,11 +13,12 @@ psk two
 A=${LINK}a B=${LINK}b
 daemon a "$A"
 daemon b "$B" wireguard-go
-# wireguard-go answers peers and allowed IPs in any order: put both in order.
+# wireguard-go answers peers and allowed IPs in any order: put both in order. How many times a handshake was tried so far
+# (148 bytes each) is a matter of seconds: tried is tried.
 normal() { # DEVICE
         perl -00 -e 'sub list { join ",", sort split /, */, $_[0] }
                 for (map { /^(\[|interface:|peer:)/ ? $_ : split /(?<=\n)/ } <STDIN>) {
-                        s/'"$1"'/DEVICE/g; s/\n+$//;
+                        s/'"$1"'/DEVICE/g; s/\n+$//; s/\b(148|296|444|592|740)\b/TRIED/g;
                         s/(AllowedIPs = |allowed ips: )(.*)/$1 . list($2)/ge;
                         s/^((?:[^\t\n]*\t){3})([^\t\n]*)(?=\t)/$1 . list($2)/ge;
                         push @out, $_ }
@@ -129,7 +130,7 @@ answer=$(raw "get=2\n\n")
 like "an unknown operation is an error, not a silence" "$answer" '^errno=-?[1-9]'
 must on a wg set "$A" peer "$PUB_q" allowed-ips 10.30.0.0/16,10.31.0.0/16,10.32.0.0/16
 is "allowed_ip=-CIDR" "$(raw "set=1\npublic_key=$Q\nupdate_only=true\nallowed_ip=-10.31.0.0/16\n\n")" "errno=0"
-is "takes one away" "$(on a wg show "$A" allowed-ips | tr '\t ' '\n\n' | grep / | sort | paste -sd ' ')" "10.30.0.0/16 10.32.0.0/16"
+is "takes one away" "$(on a wg show "$A" allowed-ips | grep -F "$PUB_q" | cut -f 2 | tr ' ' '\n' | sort | paste -sd ' ')" "10.30.0.0/16 10.32.0.0/16"
 before=$(on a wg show "$A" dump)
 is "update_only of a peer that is not there" "$(raw "set=1\npublic_key=$P\nupdate_only=true\nallowed_ip=10.99.0.0/16\n\n")" "errno=0"
 is "makes none" "$(on a wg show "$A" dump)" "$before"

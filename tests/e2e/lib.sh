@@ -177,6 +177,7 @@ own_etc() { # SPACE COMMAND...
                 mkdir "$TMP/etc"
                 (cd /etc && cp -a passwd group ld.so.* iproute2 "$TMP/etc/" 2>/dev/null)
                 echo 'hosts: files' >"$TMP/etc/nsswitch.conf"
+                echo 'multi on' >"$TMP/etc/host.conf"
                 echo '127.0.0.1 localhost' >"$TMP/etc/hosts"
                 : >"$TMP/etc/resolv.conf"
         fi

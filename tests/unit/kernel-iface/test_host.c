@@ -1,6 +1,7 @@
 /* The host-state transaction on a TUN in a namespace of its own, judged by what `ip` says. */
 #include "kernel-iface/host.h"
 #include "kernel-iface/journal.h"
+#include "kernel-iface/rights.h"
 #include "kernel-iface/tun.h"
 #include "kernel-iface/wanted.h"
 #include "tests/unit/kernel-iface/netns.h"
@@ -396,6 +397,31 @@ static void test_two_links(void **state)
         assert_as_before();
 }
 
+/* All of it with the keeper's two capabilities and under its filter. */
+static void test_with_the_keepers_rights(void **state)
+{
+        struct wish w;
+        int status;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24", "fd09::1/64"), WORDS("0.0.0.0/0", "::/0", "10.1.0.0/16"));
+        pid_t pid = fork();
+        if (pid == 0) {
+                struct rights_error refused;
+                struct host_error error;
+                if (keeper_confine(&refused)) _exit(1);
+                if (!host_apply(host, &w.state, &error)) {
+                        fprintf(stderr, "# %s\n", error.text);
+                        _exit(2);
+                }
+                _exit(host_undo(host, &error) ? 0 : 3);
+        }
+        waitpid(pid, &status, 0);
+        assert_int_equal(status, 0);
+        assert_as_before();
+}
+
 static void test_sysctl_changed_by_others_stays(void **state)
 {
         struct wish w;
@@ -606,6 +632,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_tables, begin, end),
                 cmocka_unit_test_setup_teardown(test_repairs_broken_rules, begin, end),
                 cmocka_unit_test_setup_teardown(test_two_links, begin, end),
+                cmocka_unit_test_setup_teardown(test_with_the_keepers_rights, begin, end),
                 cmocka_unit_test_setup_teardown(test_sysctl_changed_by_others_stays, begin, end),
                 cmocka_unit_test_setup_teardown(test_crash_is_undone_on_open, begin, end),
                 cmocka_unit_test_setup_teardown(test_damaged_journal_is_refused, begin, end),

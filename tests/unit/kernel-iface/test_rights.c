@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -405,8 +406,10 @@ static void test_tunnel_dies_with_its_parent(void **state)
         pid_t keeper = fork();
         if (keeper == 0) {
                 int never[2];
+                alarm(20); /* should the test fail, they end all the same */
                 if (pipe(never)) _exit(1);
                 if (fork() == 0) {
+                        alarm(20);
                         int keep[] = { lives[1], ready[1], never[0], never[1] };
                         say(ready[1], as_tunnel(keep, 4) ? SAID_FAILED : SAID_CONFINED);
                         wait_for_go(never[0]);
@@ -422,6 +425,8 @@ static void test_tunnel_dies_with_its_parent(void **state)
         assert_int_equal(hear(ready[0]), SAID_CONFINED);
         kill(keeper, SIGKILL);
         waitpid(keeper, &status, 0);
+        struct pollfd gone = { .fd = lives[0], .events = POLLIN };
+        assert_int_equal(poll(&gone, 1, 5000), 1);
         assert_int_equal(hear(lives[0]), 0); /* end of file: the tunnel, its last writer, is gone */
         close(lives[0]);
         close(ready[0]);

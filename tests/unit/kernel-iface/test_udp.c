@@ -270,6 +270,22 @@ static void test_errors_are_told(void **state)
         assert_int_equal(udp_send(&ours, &to, "x", 1, &gone), -EAFNOSUPPORT);
 }
 
+/* An ICMP error of an earlier datagram makes the next send fail in its place: that one is sent again. */
+static void test_stale_error(void **state)
+{
+        struct endpoint to = { .remote = address("192.0.2.1", theirs.port) }, from;
+        union socket_address closed = address("192.0.2.2", 9);
+        bool gone;
+
+        (void)state;
+        need_namespace();
+        assert_return_code(connect(ours.v4, &closed.sa, sizeof closed.in), errno);
+        assert_return_code(send(ours.v4, "x", 1, 0), errno);
+        assert_int_equal(udp_send(&ours, &to, "hello", 5, &gone), 0);
+        assert_false(gone);
+        assert_int_equal(receive(theirs.v4, sizeof buffer, &from), 5);
+}
+
 /* The kernel's count of what it dropped comes with the next datagram. */
 static void test_overflow(void **state)
 {
@@ -316,6 +332,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_source_removed, begin, end),
                 cmocka_unit_test_setup_teardown(test_sizes, begin, end),
                 cmocka_unit_test_setup_teardown(test_errors_are_told, begin, end),
+                cmocka_unit_test_setup_teardown(test_stale_error, begin, end),
                 cmocka_unit_test_setup_teardown(test_overflow, begin, end),
                 cmocka_unit_test_setup_teardown(test_families_are_apart, begin, end),
         };

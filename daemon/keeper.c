@@ -88,18 +88,11 @@ static void on_signal(struct keeper *keeper)
 
 static void on_link(struct keeper *keeper)
 {
-        struct ipc_message message = { .type = IPC_LINK };
         struct link_info info;
         bool changed = false;
         int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed);
 
-        if (error != -ENODEV && !changed) return;
-        if (error != -ENODEV) {
-                message.link.here = 1;
-                message.link.mtu = info.mtu;
-                message.link.up = info.up;
-        }
-        keeper_post(keeper, &message, NULL, 0);
+        if (error || changed) tunnel_tell_link(keeper); /* an error: it left this namespace, or news was lost */
 }
 
 static void on_files(struct keeper *keeper)

@@ -88,19 +88,6 @@ static bool host_apply_resolved(struct keeper *keeper, const struct host_state *
         return applied;
 }
 
-static void tell_link(struct keeper *keeper)
-{
-        struct link_info info;
-        struct ipc_message message = { .type = IPC_LINK };
-
-        if (!host_link(keeper->host, &info)) {
-                message.link.here = 1;
-                message.link.mtu = info.mtu;
-                message.link.up = info.up;
-        }
-        keeper_post(keeper, &message, NULL, 0);
-}
-
 void apply_host_again(struct keeper *keeper)
 {
         struct host_error error;
@@ -108,7 +95,7 @@ void apply_host_again(struct keeper *keeper)
         if (keeper->transaction.stage != STAGE_IDLE || !keeper->current.managed || keeper->current.mtu) return;
         if (!host_apply_resolved(keeper, &keeper->current, &error)) log_print(LOG_ERR, "%s", error.text);
         else
-                tell_link(keeper);
+                tunnel_tell_link(keeper);
 }
 
 static void prepared(struct keeper *keeper, const struct ipc_message *message)
@@ -140,7 +127,7 @@ static void committed(struct keeper *keeper, const struct ipc_message *message)
         keeper->current_pool = !keeper->current_pool;
         keeper->generation++;
         names_set(keeper, &keeper->current);
-        tell_link(keeper);
+        tunnel_tell_link(keeper);
         finish(keeper, 0, 0, "", NULL, 0);
 }
 

@@ -55,6 +55,18 @@ static bool open_sockets(struct keeper *keeper)
         return keeper->files >= 0 || fail("inotify", keeper->files, "");
 }
 
+/* What every WireGuard interface has until somebody sets another: 1500 less 80. */
+static int set_default_mtu(int ifindex)
+{
+        int error;
+        struct netlink *netlink = netlink_open(&error);
+
+        if (!netlink) return error;
+        error = netlink_set_link(netlink, ifindex, MTU_DEFAULT, false);
+        netlink_close(netlink);
+        return error;
+}
+
 static bool open_host(struct keeper *keeper)
 {
         char journal[128];
@@ -70,6 +82,8 @@ static bool open_host(struct keeper *keeper)
         int failed = host_link(keeper->host, &info);
         if (failed) return fail("the interface cannot be read", failed, "");
         keeper->ifindex = info.ifindex;
+        failed = set_default_mtu(info.ifindex);
+        if (failed) return fail("the interface's MTU cannot be set", failed, "");
         keeper->links = netlink_watch_open();
         return keeper->links >= 0 || fail("netlink", keeper->links, "");
 }

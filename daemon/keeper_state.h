@@ -83,7 +83,8 @@ void keeper_to_background(void);
 /* keeper_start.c: makes everything, forks the tunnel process, drops the rights. False: it has said why. */
 bool keeper_start(struct keeper *keeper);
 
-/* keeper_tunnel.c: a message of the tunnel process. */
+/* keeper_tunnel.c: a message of the tunnel process; and to it, what the interface's state and MTU are now. */
+void tunnel_tell_link(struct keeper *keeper);
 void tunnel_readable(struct keeper *keeper);
 
 /* keeper_control.c: the control socket. */

@@ -54,17 +54,22 @@ static void on_event(struct keeper *keeper, const struct ipc_message *message)
         }
 }
 
-static void on_tunnel_ready(struct keeper *keeper)
+void tunnel_tell_link(struct keeper *keeper)
 {
         struct link_info info;
-        struct ipc_message link = { .type = IPC_LINK };
+        struct ipc_message message = { .type = IPC_LINK };
 
         if (!host_link(keeper->host, &info)) {
-                link.link.here = 1;
-                link.link.mtu = info.mtu;
-                link.link.up = info.up;
+                message.link.here = 1;
+                message.link.mtu = info.mtu;
+                message.link.up = info.up;
         }
-        keeper_post(keeper, &link, NULL, 0);
+        keeper_post(keeper, &message, NULL, 0);
+}
+
+static void on_tunnel_ready(struct keeper *keeper)
+{
+        tunnel_tell_link(keeper);
         if (keeper->options->config) control_reload(keeper, NULL);
         else
                 keeper_ready(keeper);

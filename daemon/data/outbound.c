@@ -1,5 +1,7 @@
 #include "daemon/data/lane.h"
 
+#include "kernel-iface/offload.h"
+
 #include <errno.h>
 
 /* The slab holds the inner packet where its ciphertext will be, so that sealing is in place:
@@ -20,23 +22,18 @@ static void forward(struct data_plane *plane, struct moment at, uint8_t *datagra
         data_effects(plane, at);
 }
 
-/* No offload is switched on, so the vnet header asks for nothing: no checksum to finish, no segments to cut. */
-static bool is_plain(const uint8_t vnet[VNET_HEADER_LEN])
-{
-        return vnet[0] == 0 && vnet[1] == 0; /* flags, gso_type (struct virtio_net_hdr) */
-}
-
 int data_outbound(struct data_plane *plane, struct moment at)
 {
         uint8_t *datagram = plane->slab + SLAB_HEADROOM;
-        uint8_t *vnet = datagram + DATA_HEADER_LEN - VNET_HEADER_LEN;
+        uint8_t *packet = datagram + DATA_HEADER_LEN, *vnet = packet - VNET_HEADER_LEN;
 
         for (int i = 0; i < LANE_BATCH; i++) {
                 ssize_t got = tun_read(plane->tun, vnet, VNET_HEADER_LEN + PACKET_MAX);
                 if (got == -EBADFD) return -EBADFD;
                 if (got == -EINTR) continue;
                 if (got < 0) return 0; /* EAGAIN; EIO: the interface is down */
-                if (got < VNET_HEADER_LEN || !is_plain(vnet)) {
+                if (got < VNET_HEADER_LEN ||
+                    offload_finish(vnet, packet, (size_t)got - VNET_HEADER_LEN) != OFFLOAD_PACKET) {
                         engine_count_drop(plane->engine, DROP_TX_NOT_IP);
                         continue;
                 }

@@ -46,6 +46,17 @@ uint32_t wanted_mtu(struct netlink *netlink, int ifindex, const struct host_stat
         return mtu - MTU_OVERHEAD < MTU_MAX ? mtu - MTU_OVERHEAD : MTU_MAX;
 }
 
+/* The kernel switches IPv6 off on a link below its minimum, and then refuses its addresses with no more than EINVAL. */
+static bool check_mtu(const struct host_state *want, struct host_error *error)
+{
+        if (!want->mtu || want->mtu >= MTU_MIN_V6 || !has_v6(want)) return true;
+        error->error = EINVAL;
+        snprintf(error->text, sizeof error->text,
+                 "MTU: '%u': IPv6 addresses and routes need at least %d (RFC 8200); raise it, or leave IPv6 out", want->mtu,
+                 MTU_MIN_V6);
+        return false;
+}
+
 /* A table of the link's own is named after the mark: it must be a number that no table of the host has. */
 static bool check_own_table(const struct host_state *want, struct host_error *error)
 {
@@ -111,6 +122,7 @@ bool wanted_state(struct netlink *netlink, int ifindex, const struct host_state 
                   struct host_error *error)
 {
         *out = (struct plan_state){ 0 };
+        if (want->managed && !check_mtu(want, error)) return false;
         if (want->managed && !add_link(netlink, ifindex, want, out)) {
                 *error = (struct host_error){ ENOMEM, "out of memory" };
                 goto free_out;

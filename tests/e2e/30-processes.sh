@@ -88,11 +88,15 @@ up
 confined "aditd -c"
 ok "aditd -c: the link works" reaches a 10.9.0.2
 needles() { for key in "$KEY_a" "$(cat "$TMP/ab.psk")"; do base64 -d <<<"$key" | od -An -v -tx1 | tr -d ' \n'; echo; printf %s "$key" | od -An -v -tx1 | tr -d ' \n'; echo; done; }
-needles | $PYTHON "$HERE/tool.py" scan "$KEEPER" >"$TMP/scan"
-like "the keeper's memory can be read by root, all of it" "$(head -n 1 "$TMP/scan")" '^scanned [0-9]{6,}'
-is "and neither private nor preshared key is in it, raw or in base64" "$(grep -c found "$TMP/scan")" 0
-needles | $PYTHON "$HERE/tool.py" scan "$TUNNEL" >"$TMP/scan"
-isnt "(the same search finds it where it is: in the tunnel process)" "$(grep -c found "$TMP/scan")" 0
+if [ -n "${ADIT_SANITIZE:-}" ]; then
+        skip "no key is in the keeper's memory" "the sanitizers map terabytes of shadow"
+else
+        needles | $PYTHON "$HERE/tool.py" scan "$KEEPER" >"$TMP/scan"
+        like "the keeper's memory can be read by root, all of it" "$(head -n 1 "$TMP/scan")" '^scanned [0-9]{6,}'
+        is "and neither private nor preshared key is in it, raw or in base64" "$(grep -c found "$TMP/scan")" 0
+        needles | $PYTHON "$HERE/tool.py" scan "$TUNNEL" >"$TMP/scan"
+        isnt "(the same search finds it where it is: in the tunnel process)" "$(grep -c found "$TMP/scan")" 0
+fi
 for pid in "$KEEPER" "$TUNNEL"; do
         lacks "no key in the arguments or the environment of $pid" "$(tr '\0' '\n' <"/proc/$pid/cmdline"; tr '\0' '\n' <"/proc/$pid/environ")" "$KEY_a"
 done

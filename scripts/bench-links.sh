@@ -1,0 +1,166 @@
+# Sourced by scripts/bench: the two namespaces, and how each contender's link comes up and goes down between them.
+#
+#       left  192.0.2.1 e0 ======== e0 192.0.2.2  right          the tunnel inside: 10.9.0.1 and 10.9.0.2, MTU 1420
+#
+# link_up sets what the measures use: `near` and `far` (addresses), `pids_left` and `pids_right` (every process of each daemon),
+# and `uapi` (yes: `wg` can set it).
+# shellcheck shell=bash disable=SC2034,SC2154
+LEFT=adit-bench-$$-l RIGHT=adit-bench-$$-r # namespaces
+LINK_L=abl$$ LINK_R=abr$$                  # tunnels: /var/run/wireguard is everybody's, so the names are ours alone
+MTU=1420
+pids_left='' pids_right='' near='' far='' uapi=''
+
+fail() { echo "bench: $*" >&2; exit 1; }
+note() { echo "$*" >>"$tmp/notes"; echo "bench: $*" >&2; }
+on() { ip netns exec "$@"; }
+
+net_up() {
+        local i=0 host
+        { ip netns add "$LEFT" && ip netns add "$RIGHT"; } || fail "no network namespace can be made here"
+        ip link add e0 netns "$LEFT" type veth peer name e0 netns "$RIGHT" || fail "no veth pair can be made here"
+        for host in "$LEFT" "$RIGHT"; do
+                i=$((i + 1))
+                ip -n "$host" address add 192.0.2.$i/24 dev e0 || fail "no address for $host"
+                ip -n "$host" link set lo up
+                ip -n "$host" link set e0 up
+                # shellcheck disable=SC2086
+                [ -z "${BENCH_ETHTOOL:-}" ] || on "$host" ethtool -K e0 $BENCH_ETHTOOL || fail "ethtool -K e0 $BENCH_ETHTOOL failed"
+                [ -z "${BENCH_CC:-}" ] || on "$host" sysctl -qw "net.ipv4.tcp_congestion_control=$BENCH_CC" || fail "no TCP $BENCH_CC here"
+        done
+        umask 077
+        for host in l r; do wg genkey | tee "$tmp/$host.key" | wg pubkey >"$tmp/$host.pub"; done
+}
+
+net_down() {
+        end_all "$LEFT" "$RIGHT"
+        ip netns delete "$LEFT" 2>/dev/null
+        ip netns delete "$RIGHT" 2>/dev/null
+}
+
+# Ends what lives in our namespaces, and nothing else.
+end_all() { # NAMESPACE...
+        local host tries pids
+        for tries in {1..60}; do
+                pids=$(for host in "$@"; do ip netns pids "$host" 2>/dev/null; done)
+                [ -n "$pids" ] || return 0
+                # shellcheck disable=SC2086
+                [ "$tries" != 1 ] || kill $pids 2>/dev/null
+                # shellcheck disable=SC2086
+                [ "$tries" != 50 ] || kill -KILL $pids 2>/dev/null
+                sleep 0.05
+        done
+        return 1
+}
+
+# Drops from CONTENDERS what cannot be had here, with a note, and finds the newest wireguard-go.
+choose_contenders() {
+        local contender kept=()
+        for contender in $CONTENDERS; do
+                case $contender in
+                wireguard-go) find_wireguard_go || { note "wireguard-go: not to be had, left out"; continue; } ;;
+                openvpn) find_openvpn || continue ;;
+                esac
+                kept+=("$contender")
+        done
+        CONTENDERS=${kept[*]}
+}
+
+find_wireguard_go() {
+        local folder
+        if folder=$("$root/scripts/peers" wireguard-go) && "$folder/usr/bin/wireguard-go" --version >/dev/null 2>&1; then
+                WIREGUARD_GO=$folder/usr/bin/wireguard-go
+                wireguard_go_version="Debian $(cat "$folder/.version")"
+                return 0
+        fi
+        WIREGUARD_GO=$(command -v wireguard-go) || return 1
+        wireguard_go_version="Debian $(dpkg-query -W -f '${Version}' wireguard-go 2>/dev/null)"
+        note "wireguard-go: the newest cannot be had; this is the installed one, $wireguard_go_version"
+}
+
+find_openvpn() {
+        if ! command -v openvpn >/dev/null || ! command -v openssl >/dev/null; then
+                note "openvpn: not installed, left out (scripts/deps bench)"
+                return 1
+        fi
+        case $(openvpn --version | awk '{ print $2; exit }') in
+        2.[6-9]* | [3-9]*) return 0 ;;
+        esac
+        note "openvpn: older than 2.6, left out"
+        return 1
+}
+
+link_up() { # NAME[:VAR=VALUE,...]
+        pids_left='' pids_right='' near=10.9.0.1 far=10.9.0.2 uapi=''
+        : >"$tmp/log"
+        case $1 in
+        veth) near=192.0.2.1 far=192.0.2.2 ;;
+        wireguard-go) wireguard_up env LOG_LEVEL=error "$WIREGUARD_GO" || return 1 ;;
+        openvpn) openvpn_up || return 1 ;;
+        *) adit_up "$1" || return 1 ;;
+        esac
+        answered || return 1
+        [ "$1" = veth ] || pids_left=$(ip netns pids "$LEFT") pids_right=$(ip netns pids "$RIGHT")
+}
+
+link_down() { end_all "$LEFT" "$RIGHT" || fail "a daemon does not end"; }
+
+adit_up() { # NAME[:VAR=VALUE,...]; ADITD=... among them is another program
+        local environment=() item program=$ADITD
+        if [ "$1" != "${1#*:}" ]; then
+                IFS=, read -ra environment <<<"${1#*:}"
+                for item in "${environment[@]}"; do
+                        [ "$item" = "${item#ADITD=}" ] || program=${item#ADITD=}
+                done
+        fi
+        wireguard_up env "${environment[@]}" "$program"
+}
+
+# wireguard-go and aditd are called and set up alike.
+wireguard_up() { # COMMAND...
+        wireguard_end "$LEFT" "$LINK_L" 1 "$@" && wireguard_end "$RIGHT" "$LINK_R" 2 "$@" &&
+                wg set "$LINK_L" private-key "$tmp/l.key" listen-port 51820 \
+                        peer "$(cat "$tmp/r.pub")" allowed-ips 10.9.0.2/32 endpoint 192.0.2.2:51820 >>"$tmp/log" 2>&1 &&
+                wg set "$LINK_R" private-key "$tmp/r.key" listen-port 51820 \
+                        peer "$(cat "$tmp/l.pub")" allowed-ips 10.9.0.1/32 endpoint 192.0.2.1:51820 >>"$tmp/log" 2>&1 &&
+                uapi=yes
+}
+
+wireguard_end() { # NAMESPACE LINK NUMBER COMMAND...
+        local host=$1 link=$2 number=$3
+        shift 3
+        on "$host" timeout 10 "$@" "$link" >>"$tmp/log" 2>&1 </dev/null &&
+                ip -n "$host" address add "10.9.0.$number/24" dev "$link" >>"$tmp/log" 2>&1 &&
+                ip -n "$host" link set "$link" mtu $MTU up >>"$tmp/log" 2>&1
+}
+
+# TLS with a certificate made for this run at each end, each knowing the other's fingerprint; in user space, like the others.
+openvpn_up() {
+        local end
+        if [ ! -f "$tmp/r.fingerprint" ]; then
+                for end in l r; do
+                        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=bench-$end" -days 2 \
+                                -keyout "$tmp/$end.pem" -out "$tmp/$end.crt" >>"$tmp/log" 2>&1 || return 1
+                        openssl x509 -in "$tmp/$end.crt" -noout -fingerprint -sha256 | cut -d= -f2 >"$tmp/$end.fingerprint"
+                done
+        fi
+        openvpn_end "$RIGHT" "$LINK_R" r l 192.0.2.1 10.9.0.2 10.9.0.1 --tls-server --dh none
+        openvpn_end "$LEFT" "$LINK_L" l r 192.0.2.2 10.9.0.1 10.9.0.2 --tls-client
+}
+
+openvpn_end() { # NAMESPACE LINK OWN-END OTHER-END REMOTE INNER-OWN INNER-OTHER OPTION...
+        local host=$1 link=$2 own=$3 other=$4 remote=$5 inner=$6 inner_other=$7
+        shift 7
+        on "$host" openvpn --dev "$link" --dev-type tun --proto udp4 --port 1194 --remote "$remote" --disable-dco \
+                --ifconfig "$inner" "$inner_other" --tun-mtu $MTU --mssfix 0 --cipher AES-256-GCM --data-ciphers AES-256-GCM \
+                --cert "$tmp/$own.crt" --key "$tmp/$own.pem" --peer-fingerprint "$(cat "$tmp/$other.fingerprint")" \
+                --verb 1 "$@" >>"$tmp/log" 2>&1 </dev/null &
+}
+
+# The far end answers within 15 seconds; the first packets may wait for a handshake.
+answered() {
+        local deadline=$((SECONDS + 15))
+        until on "$LEFT" ping -n -q -c 1 -W 1 "$far" >/dev/null 2>&1; do
+                [ $SECONDS -lt $deadline ] || { echo "no answer" >>"$tmp/log"; return 1; }
+                sleep 0.05
+        done
+}

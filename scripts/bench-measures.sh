@@ -1,0 +1,160 @@
+# Sourced by scripts/bench: the measures of one turn. Each writes its samples as lines `CONTENDER ROUND KEY VALUE` into $tmp/samples.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+sample() { printf '%s\t%s\t%s\t%s\n' "${contender%%:*}" "$round" "$1" "$2" >>"$tmp/samples"; }
+samples() { # PREFIX < lines `KEY VALUE`
+        local key value
+        while read -r key value; do sample "$1$key" "$value"; done
+}
+
+measure() { # COMMAND...: one that fails costs its own samples only
+        "$@" && return
+        note "${contender%%:*}: round $round: failed: $*"
+}
+
+measures() {
+        local trial=$((SECONDS_EACH * 50)) pings=100
+        [ -z "$quick" ] || pings=75
+        measure rtt idle 20000 $pings
+        measure tcp tcp1 -P 1
+        measure rtt_under_load
+        [ -z "$quick" ] || return 0
+        measure rtt warm 500 $((SECONDS_EACH * 700))
+        measure tcp tcp4 -P 4
+        measure tcp tcp4r -P 4 -R
+        measure udp 64 "$trial"
+        measure udp 1400 "$trial"
+        [ "$uapi" != yes ] || measure handshakes # the last, for it leaves peers behind
+}
+
+rtt() { # KEY INTERVAL-US COUNT
+        on "$LEFT" timeout 60 "$BUILD/tests/bench/rtt" "$far" "$2" "$3" >"$tmp/rtt" || return 1
+        samples "rtt_$1_" <"$tmp/rtt"
+}
+
+# iperf3's server for one test, when it listens.
+serve() {
+        local tries
+        on "$RIGHT" timeout $((SECONDS_EACH + 30)) iperf3 -s -1 -B "$far" >/dev/null 2>&1 &
+        for tries in {1..100}; do
+                on "$RIGHT" ss -Hltn 'sport = :5201' | grep -q . && return 0
+                sleep 0.02
+        done
+        return 1
+}
+
+drive() { # FILE OPTION...: iperf3's client
+        local file=$1
+        shift
+        on "$LEFT" timeout $((SECONDS_EACH + 15)) iperf3 -c "$far" -B "$near" -t "$SECONDS_EACH" -i 0 -J "$@" >"$file" 2>/dev/null
+}
+
+tcp() { # KEY IPERF3-OPTION...: rate, retransmits; the memory of the daemons at two thirds; their CPU over it
+        local key=$1 before after machine client
+        shift
+        serve || return 1
+        before=$(daemon_ticks) machine=$(machine_ticks)
+        drive "$tmp/iperf" "$@" &
+        client=$!
+        if [ "$key" = tcp1 ]; then
+                sleep "$((SECONDS_EACH * 2 / 3))"
+                memory
+        fi
+        wait "$client" || return 1
+        after=$(daemon_ticks) || return 1
+        python3 "$root/scripts/bench-report.py" iperf "$tmp/iperf" $((after - before)) $(($(machine_ticks) - machine)) >"$tmp/tcp" || return 1
+        [ -n "$pids_left" ] || sed -i /daemons_/d "$tmp/tcp"
+        samples "${key}_" <"$tmp/tcp"
+}
+
+# 5 ms apart, while one stream runs as fast as it can: from when it is up to speed until just before it ends.
+rtt_under_load() {
+        local client status=0
+        serve || return 1
+        drive "$tmp/iperf" -P 1 &
+        client=$!
+        sleep 0.4
+        rtt load 5000 $(((SECONDS_EACH - 1) * 200)) || status=1
+        kill -0 "$client" 2>/dev/null || status=1 # or it was not all under load
+        wait "$client" || status=1
+        return $status
+}
+
+udp() { # PACKET-SIZE TRIAL-MS
+        timeout 60 "$BUILD/tests/bench/udprate" "$LEFT" "$RIGHT" "$far" "$1" "$2" "$LOSS" >"$tmp/udp" || return 1
+        samples "udp$1_" <"$tmp/udp"
+}
+
+# 400 peers that all call at once, 16 unanswered at a time: below what either implementation takes for an attack.
+handshakes() {
+        local tool=$BUILD/tests/bench/handshakes
+        "$tool" peers bench 400 >"$tmp/peers" && wg addconf "$LINK_R" "$tmp/peers" || return 1
+        on "$LEFT" timeout 30 "$tool" run bench 400 16 192.0.2.2 51820 "$(cat "$tmp/r.pub")" >"$tmp/handshakes" || return 1
+        samples handshakes_ <"$tmp/handshakes"
+}
+
+# User and system time of every process of both daemons; fails when one is gone.
+daemon_ticks() {
+        local pid stat sum=0
+        for pid in $pids_left $pids_right; do
+                stat=$(cat "/proc/$pid/stat") || return 1
+                stat=${stat##*) } # the name before may hold anything
+                # shellcheck disable=SC2086
+                set -- $stat
+                sum=$((sum + ${12} + ${13}))
+        done
+        echo $sum
+}
+
+machine_ticks() { awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 }' /proc/stat; }
+steal_ticks() { awk '$1 == "cpu" { print $9 }' /proc/stat; }
+
+# The part of the machine that is busy while nothing of ours runs.
+busy_percent() {
+        local busy
+        busy=$(machine_ticks)
+        sleep 0.4
+        echo $((($(machine_ticks) - busy) * 100 * 10 / ($(getconf CLK_TCK) * 4 * $(nproc))))
+}
+
+# RSS and PSS of each process, and of each daemon: the larger of the two ends.
+memory() {
+        local end pid file
+        for end in left right; do
+                local -n pids=pids_$end
+                for pid in $pids; do
+                        awk -v name="$(cat "/proc/$pid/comm")" -v end=$end \
+                                '$1 == "Rss:" { rss = $2 } $1 == "Pss:" { pss = $2 } END { print end, name, rss, pss }' "/proc/$pid/smaps_rollup"
+                done
+        done >"$tmp/memory"
+        [ -s "$tmp/memory" ] || return 0
+        awk '{ rss[$1] += $3; pss[$1] += $4; n = ++seen[$1, $2]; if ($1 == "left") {
+                        printf "process.%s.%d.rss_mb %.2f\nprocess.%s.%d.pss_mb %.2f\n", $2, n, $3 / 1024, $2, n, $4 / 1024 } }
+                END { for (end in rss) { if (rss[end] > most) most = rss[end]; if (pss[end] > most_pss) most_pss = pss[end] }
+                        printf "rss_mb %.2f\npss_mb %.2f\n", most / 1024, most_pss / 1024 }' "$tmp/memory" >"$tmp/sums"
+        samples '' <"$tmp/sums"
+}
+
+# One line a turn, so that a long run shows life.
+progress() {
+        awk -F'\t' -v name="${contender%%:*}" -v round="$round" -v rounds="$ROUNDS" '
+                $1 == name && $2 == round { v[$3] = $4 }
+                END { printf "round %d of %d  %-14s 1 stream %6.2f Gbit/s   idle %7.1f us   under load %8.1f us\n", round, rounds, name,
+                        v["tcp1_gbit"], v["rtt_idle_p50_us"], v["rtt_load_p50_us"] }' "$tmp/samples" >&2
+}
+
+# What was measured, on what: lines `KEY VALUE`.
+facts() {
+        echo "kernel $(uname -r)"
+        echo "machine $(uname -m), $(nproc) CPUs,$(sed -n 's/^model name[^:]*://p' /proc/cpuinfo | head -n 1)"
+        echo "adit $("$ADITD" --version 2>/dev/null | head -n 1), $(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)"
+        echo "wireguard_go ${wireguard_go_version:-not measured}"
+        [[ " $CONTENDERS " != *" openvpn "* ]] || echo "openvpn $(openvpn --version | awk '{ print $2; exit }'), AES-256-GCM, in user space"
+        echo "iperf3 $(iperf3 --version | awk '{ print $2; exit }'), TCP $(on "$LEFT" cat /proc/sys/net/ipv4/tcp_congestion_control)"
+        echo "rounds $ROUNDS"
+        echo "seconds_each $SECONDS_EACH"
+        echo "loss_allowed $LOSS"
+        echo "contenders $CONTENDERS"
+        [ -z "${BENCH_ETHTOOL:-}" ] || echo "ethtool $BENCH_ETHTOOL"
+        echo "load_at_start $(cut -d' ' -f1-3 /proc/loadavg)"
+}

@@ -11,7 +11,7 @@
 static void bind_port(struct keeper *keeper, const struct ipc_message *request)
 {
         struct ipc_message reply = { .type = IPC_REPLY, .id = request->id };
-        struct udp_sockets sockets = { -1, -1, 0 };
+        struct udp_sockets sockets = { .v4 = -1, .v6 = -1 };
         int fds[IPC_FDS_MAX], count = 0;
         int error = request->request.value > UINT16_MAX
                             ? -EINVAL

@@ -71,7 +71,7 @@ static bool lacks_family(int error)
 
 static int open_both(struct udp_sockets *sockets, uint16_t port, uint32_t mark)
 {
-        *sockets = (struct udp_sockets){ -1, -1, port };
+        *sockets = (struct udp_sockets){ .v4 = -1, .v6 = -1, .port = port };
         int v4 = open_one(AF_INET, &sockets->port, mark);
         if (v4 < 0 && !lacks_family(v4)) return v4;
         int v6 = open_one(AF_INET6, &sockets->port, mark);
@@ -100,7 +100,7 @@ void udp_close(struct udp_sockets *sockets)
 {
         if (sockets->v4 >= 0) close(sockets->v4);
         if (sockets->v6 >= 0) close(sockets->v6);
-        *sockets = (struct udp_sockets){ -1, -1, 0 };
+        *sockets = (struct udp_sockets){ .v4 = -1, .v6 = -1 };
 }
 
 int udp_set_mark(const struct udp_sockets *sockets, uint32_t mark)

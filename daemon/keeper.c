@@ -188,7 +188,7 @@ static void close_all(struct keeper *keeper)
 int keeper_run(const struct keeper_options *options)
 {
         static struct keeper keeper = { .tun.fd = -1,
-                                        .sockets = { -1, -1, 0 },
+                                        .sockets = { .v4 = -1, .v6 = -1 },
                                         .listeners = { { .fd = -1 }, { .fd = -1 } },
                                         .ipc = -1,
                                         .transaction.status = -1 };

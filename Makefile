@@ -37,9 +37,12 @@ OPT      ?= -O2 -g
 HARDEN   += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 endif
 
-CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' \
+# Optional, x86-64: ipsec-mb is found by its header, for it has no .pc file. HAVE_IPSEC_MB= builds without.
+HAVE_IPSEC_MB ?= $(shell $(CC) -include intel-ipsec-mb.h -E -x c /dev/null >/dev/null 2>&1 && echo -DHAVE_IPSEC_MB)
+
+CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' $(HAVE_IPSEC_MB) \
               $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
-LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
 
 Q := $(if $(V),,@)
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))

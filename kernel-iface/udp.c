@@ -1,7 +1,7 @@
-#include "kernel-iface/udp.h"
+#include "kernel-iface/udp_message.h"
 
 #include <errno.h>
-#include <string.h>
+#include <linux/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,10 +27,12 @@ static int set_options(int fd, sa_family_t family, uint32_t mark)
 
         if (family == AF_INET) {
                 error = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+                if (!error) error = set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
                 if (!error) error = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
         } else {
                 error = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
                 if (!error) error = set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+                if (!error) error = set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
                 if (!error) error = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
         }
         if (!error) error = set_int(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
@@ -64,6 +66,13 @@ close_fd:
         return error;
 }
 
+/* An older kernel would ignore the control message and send the batch as one datagram: ask before the first. 0: the
+ * socket's default stays "no segments". */
+static uint32_t find_features(int fd, uint32_t gso, uint32_t ecn)
+{
+        return ecn | (set_int(fd, IPPROTO_UDP, UDP_SEGMENT, 0) ? 0 : gso);
+}
+
 static bool lacks_family(int error)
 {
         return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL;
@@ -82,6 +91,8 @@ static int open_both(struct udp_sockets *sockets, uint16_t port, uint32_t mark)
         if (v4 < 0 && v6 < 0) return v4;
         sockets->v4 = v4 < 0 ? -1 : v4;
         sockets->v6 = v6 < 0 ? -1 : v6;
+        if (v4 >= 0) sockets->features |= find_features(v4, UDP_GSO4, UDP_ECN4);
+        if (v6 >= 0) sockets->features |= find_features(v6, UDP_GSO6, UDP_ECN6);
         return 0;
 }
 
@@ -111,117 +122,26 @@ int udp_set_mark(const struct udp_sockets *sockets, uint32_t mark)
         return v4 ? v4 : v6;
 }
 
-static void take_control(struct msghdr *msg, struct endpoint *from, uint32_t *overflow)
+void udp_enable_gro(struct udp_sockets *sockets)
 {
-        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-                if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_PKTINFO) {
-                        struct in_pktinfo info;
-                        memcpy(&info, CMSG_DATA(cmsg), sizeof info);
-                        from->source.in = info.ipi_spec_dst;
-                        from->source_ifindex = (uint32_t)info.ipi_ifindex;
-                } else if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_PKTINFO) {
-                        struct in6_pktinfo info;
-                        memcpy(&info, CMSG_DATA(cmsg), sizeof info);
-                        from->source.in6 = info.ipi6_addr;
-                        from->source_ifindex = info.ipi6_ifindex;
-                } else if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SO_RXQ_OVFL && overflow) {
-                        memcpy(overflow, CMSG_DATA(cmsg), sizeof *overflow);
-                }
-        }
+        if (sockets->v4 >= 0 && !set_int(sockets->v4, IPPROTO_UDP, UDP_GRO, 1)) sockets->features |= UDP_GRO4;
+        if (sockets->v6 >= 0 && !set_int(sockets->v6, IPPROTO_UDP, UDP_GRO, 1)) sockets->features |= UDP_GRO6;
 }
 
 ssize_t udp_receive(int fd, void *buffer, size_t size, struct endpoint *from, uint32_t *overflow)
 {
-        union {
-                char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint32_t)) + 64];
-                struct cmsghdr align;
-        } control;
-        struct iovec iov = { buffer, size };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes };
-        ssize_t got;
+        struct udp_received received;
+        ssize_t got = udp_receive_message(fd, buffer, size, from, &received, overflow);
+        bool coalesced = received.segment && (ssize_t)received.segment < got;
 
-        *from = (struct endpoint){ 0 };
-        msg.msg_name = &from->remote;
-        do {
-                msg.msg_namelen = sizeof from->remote;
-                msg.msg_controllen = sizeof control.bytes;
-                got = recvmsg(fd, &msg, 0);
-        } while (got < 0 && errno == EINTR);
-        if (got < 0) return -errno;
-        take_control(&msg, from, overflow);
-        return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : got;
-}
-
-static bool has_source(const struct endpoint *to)
-{
-        static const struct endpoint none;
-
-        return to->source_ifindex || memcmp(&to->source, &none.source, sizeof to->source) != 0;
-}
-
-/* The control message that names the source; its length, 0 when the kernel is to choose. */
-static size_t put_source(struct cmsghdr *cmsg, const struct endpoint *to)
-{
-        if (!has_source(to)) return 0;
-        if (to->remote.family == AF_INET) {
-                struct in_pktinfo info = { .ipi_ifindex = (int)to->source_ifindex, .ipi_spec_dst = to->source.in };
-                cmsg->cmsg_level = IPPROTO_IP;
-                cmsg->cmsg_type = IP_PKTINFO;
-                cmsg->cmsg_len = CMSG_LEN(sizeof info);
-                memcpy(CMSG_DATA(cmsg), &info, sizeof info);
-                return CMSG_SPACE(sizeof info);
-        }
-        struct in6_pktinfo info = { .ipi6_addr = to->source.in6, .ipi6_ifindex = to->source_ifindex };
-        cmsg->cmsg_level = IPPROTO_IPV6;
-        cmsg->cmsg_type = IPV6_PKTINFO;
-        cmsg->cmsg_len = CMSG_LEN(sizeof info);
-        memcpy(CMSG_DATA(cmsg), &info, sizeof info);
-        return CMSG_SPACE(sizeof info);
-}
-
-static int send_one(int fd, struct endpoint *to, const void *datagram, size_t len)
-{
-        union {
-                char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-                struct cmsghdr align;
-        } control = { 0 };
-        union {
-                const void *in;
-                void *out;
-        } bytes = { datagram }; /* iovec has no const form */
-        struct iovec iov = { bytes.out, len };
-        struct msghdr msg = { .msg_name = &to->remote, .msg_iov = &iov, .msg_iovlen = 1 };
-        ssize_t sent;
-
-        msg.msg_namelen = to->remote.family == AF_INET ? sizeof to->remote.in : sizeof to->remote.in6;
-        msg.msg_controllen = put_source(&control.align, to);
-        msg.msg_control = msg.msg_controllen ? control.bytes : NULL;
-        do
-                sent = sendmsg(fd, &msg, MSG_NOSIGNAL);
-        while (sent < 0 && errno == EINTR);
-        return sent < 0 ? -errno : 0;
-}
-
-static bool blames_source(int error)
-{
-        return error == -ENETUNREACH || error == -EINVAL || error == -ENODEV || error == -EADDRNOTAVAIL;
+        return received.cut || coalesced ? -EMSGSIZE : got;
 }
 
 int udp_send(const struct udp_sockets *sockets, struct endpoint *to, const void *datagram, size_t len,
              bool *source_gone)
 {
-        int fd = to->remote.family == AF_INET ? sockets->v4 : to->remote.family == AF_INET6 ? sockets->v6 : -1;
+        struct udp_way way = { .fd = udp_socket_to(sockets, to), .to = to, .source_gone = source_gone };
 
         *source_gone = false;
-        if (fd < 0) return -EAFNOSUPPORT;
-        int error = send_one(fd, to, datagram, len);
-        /* an ICMP error of an earlier datagram, reported in place of sending this one */
-        if (error == -ECONNREFUSED) error = send_one(fd, to, datagram, len);
-        if (blames_source(error) && has_source(to)) {
-                memset(&to->source, 0, sizeof to->source);
-                to->source_ifindex = 0;
-                *source_gone = true;
-                error = send_one(fd, to, datagram, len);
-        }
-        return error;
+        return way.fd < 0 ? -EAFNOSUPPORT : udp_send_message(&way, datagram, len, 0);
 }

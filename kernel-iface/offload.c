@@ -36,7 +36,7 @@ enum offload_verdict offload_finish(const uint8_t *vnet, uint8_t *packet, size_t
         struct virtio_net_hdr header; /* TUN: in the machine's own byte order */
 
         memcpy(&header, vnet, sizeof header);
-        if (header.gso_type != VIRTIO_NET_HDR_GSO_NONE) return OFFLOAD_SUPER;
+        if (header.gso_type != VIRTIO_NET_HDR_GSO_NONE) return OFFLOAD_SEGMENTS;
         if (!(header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) return OFFLOAD_PACKET;
 
         size_t start = header.csum_start, field = start + header.csum_offset;

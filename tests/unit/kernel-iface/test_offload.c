@@ -110,7 +110,7 @@ static void test_kinds(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof super; i++) {
                 make_header(vnet, VIRTIO_NET_HDR_F_NEEDS_CSUM, super[i], 20, 6);
-                assert_int_equal(offload_finish(vnet, packet, sizeof packet), OFFLOAD_SUPER);
+                assert_int_equal(offload_finish(vnet, packet, sizeof packet), OFFLOAD_SEGMENTS);
         }
         make_header(vnet, 0, VIRTIO_NET_HDR_GSO_NONE, 20, 6);
         assert_int_equal(offload_finish(vnet, packet, sizeof packet), OFFLOAD_PACKET);

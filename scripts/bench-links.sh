@@ -128,8 +128,8 @@ wireguard_up() { # COMMAND...
 wireguard_end() { # NAMESPACE LINK NUMBER COMMAND...
         local host=$1 link=$2 number=$3
         shift 3
-        on "$host" timeout 10 "$@" "$link" >>"$tmp/log" 2>&1 </dev/null &&
-                ip -n "$host" address add "10.9.0.$number/24" dev "$link" >>"$tmp/log" 2>&1 &&
+        on "$host" timeout 10 "$@" "$link" >>"$tmp/log" 2>&1 </dev/null || { echo "exit $? of: $*" >>"$tmp/log"; return 1; }
+        ip -n "$host" address add "10.9.0.$number/24" dev "$link" >>"$tmp/log" 2>&1 &&
                 ip -n "$host" link set "$link" mtu $MTU up >>"$tmp/log" 2>&1
 }
 

@@ -107,14 +107,16 @@ daemon_ticks() {
 }
 
 machine_ticks() { awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 }' /proc/stat; }
+idle_ticks() { awk '$1 == "cpu" { print $5 + $6 }' /proc/stat; }
 steal_ticks() { awk '$1 == "cpu" { print $9 }' /proc/stat; }
 
 # The part of the machine that is busy while nothing of ours runs.
 busy_percent() {
-        local busy
-        busy=$(machine_ticks)
+        local busy idle
+        busy=$(machine_ticks) idle=$(idle_ticks)
         sleep 0.4
-        echo $((($(machine_ticks) - busy) * 100 * 10 / ($(getconf CLK_TCK) * 4 * $(nproc))))
+        busy=$(($(machine_ticks) - busy)) idle=$(($(idle_ticks) - idle))
+        echo $((busy * 100 / (busy + idle > 0 ? busy + idle : 1)))
 }
 
 # RSS and PSS of each process, and of each daemon: the larger of the two ends.

@@ -42,8 +42,8 @@ ROWS = [
 ]
 NOTES = """\
 Each value is the median of the rounds; after it, half of what lies between the lowest and the highest, in percent.
-TCP by iperf3, 4 reversed is -P 4 -R. UDP sizes are whole IP packets: `no loss` is the best rate of which at most {loss_allowed}
-was lost, `flood` what arrived of all that could be sent (`<` where the sender, not the link, was the limit in most rounds).
+TCP by iperf3, 4 reversed is -P 4 -R. UDP sizes are whole IP packets: `no loss` is the best rate with a part of at most
+{loss_allowed} lost, `flood` what arrived of all that could be sent (`<` where the sender, not the link, was the limit in most rounds).
 RTT by ICMP: idle 20 ms apart, warm 0.5 ms apart, under load 5 ms apart beside one TCP stream. CPU over the 1-stream test: of both
 daemons (user and system time of all their processes), and of the whole machine with iperf3 and the kernel. RSS and PSS:
 of all processes of the daemon at one end (the larger end), late in the 1-stream test. Handshakes: 400 peers that call the right end at
@@ -51,7 +51,7 @@ once, 16 unanswered at a time, from the first initiation to the last response.""
 PANELS = [
     ("TCP, Gbit/s", [("tcp1_gbit", "1"), ("tcp4_gbit", "4"), ("tcp4r_gbit", "4 reversed")], False),
     ("UDP without loss, kpps", [("udp64_noloss_pps", "64 B"), ("udp1400_noloss_pps", "1400 B")], False),
-    ("RTT p50, us", [("rtt_idle_p50_us", "idle"), ("rtt_warm_p50_us", "warm"), ("rtt_load_p50_us", "under load")], True),
+    ("RTT p50, us", [("rtt_idle_p50_us", "idle"), ("rtt_warm_p50_us", "warm"), ("rtt_load_p50_us", "load")], True),
     ("CPU of both daemons, s/GB", [("tcp1_daemons_s_per_gb", "1 stream")], False),
     ("Memory under load, MiB", [("rss_mb", "RSS"), ("pss_mb", "PSS")], True),
 ]
@@ -59,7 +59,10 @@ PANELS = [
 
 def iperf(path, daemon_ticks, machine_ticks):
     with open(path, encoding="utf-8") as file:
-        end = json.load(file)["end"]
+        result = json.load(file)
+    if "error" in result:
+        sys.exit(f"bench: iperf3: {result['error']}")
+    end = result["end"]
     gigabytes = end["sum_received"]["bytes"] / 1e9
     hz = os.sysconf("SC_CLK_TCK")
     print("gbit", end["sum_received"]["bits_per_second"] / 1e9)
@@ -170,11 +173,11 @@ def plot(out, results, names):
     panels = [panel for panel in panels if panel[1]]
     script = [f"set terminal svg size {360 * len(panels)},420 font 'sans,12' background 'white'", f"set output '{out}.svg'",
               f"set multiplot layout 1,{len(panels)}", "set style data histogram", "set style histogram clustered gap 1",
-              "set style fill solid 0.9 border -1", "set grid ytics", "set key top left reverse Left", "set offsets 0,0,graph 0.3,0",
-              "set datafile missing '-'"]
+              "set style fill solid 0.9 border -1", "set grid ytics", "set datafile missing '-'"]
     for number, (title, bars, log) in enumerate(panels):
         script += [f"set title '{title}'", "set logscale y" if log else "unset logscale y",
-                   "set yrange [1:*]" if log else "set yrange [0:*]", f"$panel{number} << END"]
+                   "set yrange [1:*]" if log else "set yrange [0:*]", "unset key" if number else "set key outside bottom center",
+                   f"$panel{number} << END"]
         for key, label in bars:
             factor = next(row[3] for row in ROWS if row[0] == key)
             values = [str(results[name][key]["median"] * factor) if key in results[name] else "-" for name in names]

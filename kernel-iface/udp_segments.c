@@ -103,7 +103,7 @@ static void send_next(struct udp_way *way, struct batch *left, struct udp_socket
                 return;
         }
         count(tally, error, datagrams(left, len));
-        if (!tally->full) advance(left, len);
+        advance(left, len);
 }
 
 int udp_send_segments(struct udp_sockets *sockets, struct endpoint *to, const uint8_t *bytes, size_t len,

@@ -48,7 +48,8 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
                 control_reply(keeper, client, EAGAIN, 0, "the link was changed meanwhile; read it again", NULL, 0);
                 return;
         }
-        const uint8_t *bytes = records < 0 || text < 0 ? NULL : memfd_map(records, CONTROL_DATA_MAX, &len);
+        const uint8_t *bytes =
+                records < 0 || !memfd_is_sealed(text) ? NULL : memfd_map(records, CONTROL_DATA_MAX, &len);
         pool_reset(spare_pool(keeper));
         bool good = bytes && records_read(&keeper->transaction.wanted, spare_pool(keeper), bytes, len, &why);
         if (bytes) munmap((void *)(uintptr_t)bytes, len);

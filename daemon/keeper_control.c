@@ -33,6 +33,16 @@ static void client_close(struct keeper *keeper, struct client *client)
         client->fd = -1;
 }
 
+/* Half of the places are root's: readers who hold their connections cannot keep it out. */
+static bool has_place(const struct keeper *keeper, bool privileged)
+{
+        unsigned readers = 0;
+
+        for (int i = 0; i < CLIENTS_MAX; i++)
+                readers += keeper->clients[i].fd >= 0 && !keeper->clients[i].privileged;
+        return privileged || readers < CLIENTS_MAX / 2;
+}
+
 void control_accept(struct keeper *keeper)
 {
         struct ucred peer;
@@ -40,9 +50,13 @@ void control_accept(struct keeper *keeper)
         int fd = accept4(keeper->listeners[1].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd < 0) return;
-        bool known = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+        bool privileged = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) && peer.uid == 0;
+        if (!has_place(keeper, privileged)) {
+                close(fd);
+                return;
+        }
         struct client *client = client_new(keeper, fd);
-        if (client) client->privileged = known && peer.uid == 0;
+        if (client) client->privileged = privileged;
 }
 
 void control_hold(struct keeper *keeper, bool hold)

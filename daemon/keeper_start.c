@@ -29,12 +29,17 @@ static bool open_interface(struct keeper *keeper)
         const char *link = keeper->options->link;
         int error = tun_open(&keeper->tun, link);
 
+        if (!error) {
+                keeper->tun.offloads = tun_probe_offloads(keeper->tun.fd);
+                keeper->merge = tun_probe_writes(keeper->tun.fd);
+                return true;
+        }
         if (error == -ENOENT)
                 return fail("/dev/net/tun", error, "load the tun module, or give this container the device");
         if (error == -EBUSY || error == -EEXIST)
                 return fail("the interface exists already", error, "delete it first: ip link delete");
         if (error == -EPERM) return fail("the interface cannot be made", error, "run as root, with CAP_NET_ADMIN");
-        return !error || fail("the interface cannot be made", error, "");
+        return fail("the interface cannot be made", error, "");
 }
 
 static bool open_sockets(struct keeper *keeper)
@@ -51,6 +56,7 @@ static bool open_sockets(struct keeper *keeper)
                             error == -EADDRINUSE ? "another WireGuard implementation has a link of this name" : "");
         error = udp_open(&keeper->sockets, 0, 0);
         if (error) return fail("UDP sockets", error, "");
+        udp_enable_gro(&keeper->sockets);
         keeper->files = listener_watch(keeper->listeners, 2);
         return keeper->files >= 0 || fail("inotify", keeper->files, "");
 }
@@ -125,6 +131,7 @@ static bool fork_tunnel(struct keeper *keeper)
         host_link(keeper->host, &info);
         start.ipc = pair[1];
         start.tun = keeper->tun.fd;
+        start.merge = keeper->merge;
         start.uapi = keeper->listeners[0].fd;
         start.sockets = keeper->sockets;
         start.mtu = info.mtu;

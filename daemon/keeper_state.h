@@ -51,6 +51,7 @@ struct name {
 struct keeper {
         const struct keeper_options *options;
         struct tun tun;
+        unsigned merge;               /* enum offload_feature: what the TUN takes as one packet */
         struct udp_sockets sockets;
         uint32_t mark;
         struct listener listeners[2]; /* UAPI, control */

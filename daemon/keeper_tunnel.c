@@ -17,12 +17,15 @@ static void bind_port(struct keeper *keeper, const struct ipc_message *request)
                             ? -EINVAL
                             : udp_open(&sockets, (uint16_t)request->request.value, keeper->mark);
 
-        reply.result.error = -error;
+        reply.reply.error = -error;
         if (!error) {
-                if (sockets.v4 >= 0) fds[count++] = sockets.v4;
-                if (sockets.v6 >= 0) fds[count++] = sockets.v6;
-                reply.result.value = sockets.port;
-                reply.result.line = (sockets.v4 >= 0) | (sockets.v6 >= 0) << 1;
+                udp_enable_gro(&sockets);
+                reply.reply.has_v4 = sockets.v4 >= 0;
+                reply.reply.has_v6 = sockets.v6 >= 0;
+                reply.reply.port = sockets.port;
+                reply.reply.features = sockets.features;
+                if (reply.reply.has_v4) fds[count++] = sockets.v4;
+                if (reply.reply.has_v6) fds[count++] = sockets.v6;
                 udp_close(&keeper->sockets);
                 keeper->sockets = sockets;
         }
@@ -35,7 +38,7 @@ static void set_mark(struct keeper *keeper, const struct ipc_message *request)
         int error = udp_set_mark(&keeper->sockets, request->request.value);
 
         if (!error) keeper->mark = request->request.value;
-        reply.result.error = -error;
+        reply.reply.error = -error;
         keeper_post(keeper, &reply, NULL, 0);
 }
 

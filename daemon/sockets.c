@@ -127,12 +127,18 @@ int memfd_of(const char *name, const void *bytes, size_t len)
         return fd;
 }
 
-const void *memfd_map(int fd, size_t max, size_t *len)
+bool memfd_is_sealed(int fd)
 {
         int seals = fcntl(fd, F_GET_SEALS);
+
+        return seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_SHRINK)) == (F_SEAL_WRITE | F_SEAL_SHRINK);
+}
+
+const void *memfd_map(int fd, size_t max, size_t *len)
+{
         struct stat size;
 
-        if (seals < 0 || (seals & (F_SEAL_WRITE | F_SEAL_SHRINK)) != (F_SEAL_WRITE | F_SEAL_SHRINK)) return NULL;
+        if (!memfd_is_sealed(fd)) return NULL;
         if (fstat(fd, &size) || size.st_size <= 0 || (uint64_t)size.st_size > max) return NULL;
         void *bytes = mmap(NULL, (size_t)size.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (bytes == MAP_FAILED) return NULL;

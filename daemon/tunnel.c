@@ -1,5 +1,6 @@
 #include "daemon/tunnel.h"
 
+#include "crypto/cipher.h"
 #include "daemon/log.h"
 #include "daemon/tunnel_state.h"
 #include "kernel-iface/rights.h"
@@ -33,6 +34,11 @@ static uint64_t nanoseconds(clockid_t clock)
 struct moment moment_now(void)
 {
         return (struct moment){ nanoseconds(CLOCK_BOOTTIME), nanoseconds(CLOCK_REALTIME) };
+}
+
+static uint64_t cipher_clock(void)
+{
+        return nanoseconds(CLOCK_MONOTONIC);
 }
 
 static void fill_random(void *context, void *bytes, size_t len)
@@ -112,7 +118,9 @@ static bool watch(struct tunnel *tunnel, int *fd)
 
 static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
 {
-        static uint8_t slab[DATA_SLAB_SIZE] __attribute__((aligned(64)));
+        static uint8_t from_tun[SLAB_SIZE] __attribute__((aligned(64))),
+                from_udp[SLAB_SIZE] __attribute__((aligned(64)));
+        static uint8_t sealed[BATCH_SIZE] __attribute__((aligned(64)));
 
         tunnel->epoll = epoll_create1(EPOLL_CLOEXEC);
         tunnel->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -127,7 +135,10 @@ static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
                                              .sockets = start->sockets,
                                              .event = on_effect,
                                              .event_context = tunnel,
-                                             .slab = slab };
+                                             .merge = start->merge,
+                                             .from_tun = from_tun,
+                                             .from_udp = from_udp,
+                                             .outbound.bytes = sealed };
         tunnel->uapi.listener = start->uapi;
         tunnel->uapi.serve = config_serve_uapi;
         tunnel->uapi.context = tunnel;
@@ -243,6 +254,8 @@ int tunnel_run(const struct tunnel_start *start)
 
         tunnel.ipc = start->ipc;
         log_open_sink(keeper_log, &tunnel, log_level());
+        cipher_init(1,
+                    cipher_clock); /* before confinement: ipsec-mb asks for memory and for the processor's features */
         if (!set_up(&tunnel, start)) {
                 log_print(LOG_ERR, "tunnel process: cannot start: %s", strerror(errno));
                 return EXIT_FAILURE;

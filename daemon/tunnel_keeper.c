@@ -208,7 +208,7 @@ static int ask(struct tunnel *tunnel, struct ipc_message *request, struct ipc_me
                 } else if (got != 1) {
                         keeper_gone(tunnel);
                 } else if (reply->type == IPC_REPLY && reply->id == request->id) {
-                        return reply->result.error;
+                        return reply->reply.error;
                 } else if (tunnel->deferred_count < DEFERRED_MAX) {
                         struct deferred *later = &tunnel->deferred[tunnel->deferred_count++];
                         later->message = *reply;
@@ -227,11 +227,11 @@ int keeper_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out)
         int failed = ask(tunnel, &request, &reply, fds);
 
         if (failed) return failed;
-        /* One or both families: bit 0 and 1 of `line` say which descriptors came. */
         int next = 0;
-        out->v4 = reply.result.line & 1 ? fds[next++] : -1;
-        out->v6 = reply.result.line & 2 ? fds[next++] : -1;
-        out->port = (uint16_t)reply.result.value;
+        out->v4 = reply.reply.has_v4 ? fds[next++] : -1;
+        out->v6 = reply.reply.has_v6 ? fds[next++] : -1;
+        out->port = (uint16_t)reply.reply.port;
+        out->features = reply.reply.features;
         return 0;
 }
 

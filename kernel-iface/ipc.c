@@ -71,7 +71,7 @@ static unsigned take_fds(struct msghdr *msg, int fds[IPC_FDS_MAX])
 static void end_texts(struct ipc_message *message)
 {
         if (message->type == IPC_LOG) message->log.text[IPC_TEXT - 1] = 0;
-        if (message->type == IPC_RESULT || message->type == IPC_REPLY) message->result.text[IPC_TEXT - 1] = 0;
+        if (message->type == IPC_RESULT) message->result.text[IPC_TEXT - 1] = 0;
 }
 
 int ipc_receive(int fd, struct ipc_message *message, int fds[IPC_FDS_MAX])

@@ -33,7 +33,12 @@ $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/test
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,)
 
-.PHONY: tests check check-unit check-e2e fuzz
+BENCH_TOOLS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(AR_crypto)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(call link_test,-lm -pthread)
+
+.PHONY: tests check check-unit check-e2e fuzz bench
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, and again under ASan and UBSan.
@@ -76,3 +81,9 @@ demo:
 	scripts/deps demo
 	$(MAKE) all
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) scripts/demo
+
+# Beside raw veth, Debian's newest wireguard-go and OpenVPN, in one run; BENCH=--quick for a few measures.
+bench:
+	scripts/deps bench
+	$(MAKE) all $(BENCH_TOOLS)
+	BUILD=$(BUILD) scripts/bench $(BENCH)

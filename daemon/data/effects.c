@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-static enum drop drop_of(int error)
+enum drop lane_drop(int error)
 {
         switch (-error) {
         case EMSGSIZE:
@@ -20,25 +20,13 @@ static enum drop drop_of(int error)
         }
 }
 
-bool lane_send(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram, size_t len)
+void lane_send(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram, size_t len)
 {
         bool source_gone = false;
         int error = udp_send(&plane->sockets, to, datagram, len, &source_gone);
 
         if (source_gone && peer) engine_peer_clear_source(peer);
-        if (error) engine_count_drop(plane->engine, drop_of(error));
-        return !error;
-}
-
-/* Staged packets are sealed straight into the slab: no lane uses it while effects run. */
-static void flush(struct data_plane *plane, struct moment at, struct peer *peer, struct effects *more)
-{
-        struct tx tx;
-
-        while (engine_staged_next(plane->engine, at.now, peer, &tx, plane->slab)) {
-                bool sent = lane_send(plane, tx.peer, &tx.to, plane->slab, tx.len);
-                engine_tx_commit(plane->engine, at.now, at.wall, &tx, sent, more);
-        }
+        if (error) engine_count_drop(plane->engine, lane_drop(error));
 }
 
 void data_effects(struct data_plane *plane, struct moment at)
@@ -52,7 +40,7 @@ void data_effects(struct data_plane *plane, struct moment at)
                         lane_send(plane, effect->peer, &effect->to, effect->bytes, effect->len);
                         break;
                 case EFFECT_FLUSH:
-                        flush(plane, at, effect->peer, more);
+                        outbound_flush_staged(plane, at, effect->peer, more);
                         break;
                 default:
                         plane->event(plane->event_context, effect);

@@ -2,6 +2,7 @@
 #include "daemon/data/data.h"
 
 #include <errno.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -22,7 +23,7 @@ struct side {
         struct peer *peer;
         int user; /* the far end of the TUN */
         unsigned sessions_up;
-        uint8_t slab[DATA_SLAB_SIZE];
+        uint8_t from_tun[SLAB_SIZE], from_udp[SLAB_SIZE], sealed[BATCH_SIZE];
 };
 
 static struct side sides[2];
@@ -50,6 +51,8 @@ static void side_open(struct side *side)
 
         assert_ptr_not_equal(memory, MAP_FAILED);
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+        for (int i = 0, room = 1 << 20; i < 2; i++)
+                setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
         key_generate_private(&side->private_key);
         assert_true(key_public_from_private(&side->public_key, &side->private_key));
         side->user = pair[1];
@@ -57,9 +60,12 @@ static void side_open(struct side *side)
                                            .tun = pair[0],
                                            .event = on_event,
                                            .event_context = side,
-                                           .slab = side->slab };
+                                           .from_tun = side->from_tun,
+                                           .from_udp = side->from_udp,
+                                           .outbound.bytes = side->sealed };
         assert_non_null(side->plane.engine);
         assert_int_equal(udp_open(&side->plane.sockets, 0, 0), 0);
+        udp_enable_gro(&side->plane.sockets);
         engine_set_private_key(side->plane.engine, at.now, &side->private_key);
         engine_set_mtu(side->plane.engine, 1420);
         engine_set_up(side->plane.engine, at.now, true);
@@ -209,8 +215,6 @@ static void test_too_big_for_the_path(void **state)
         assert_int_equal(send(sides[0].user, small, len, 0), len);
         run();
         assert_arrives(&sides[1], small, len);
-        int room = 1 << 20;
-        setsockopt(sides[0].user, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
         len = packet_make(packet, 1, 2, 65500, 0);
         assert_int_equal(send(sides[0].user, packet, len, 0), len);
         run();
@@ -221,12 +225,101 @@ static void test_too_big_for_the_path(void **state)
         assert_arrives(&sides[1], small, len);
 }
 
+/* A TCP super-packet of IPv4: 20 + 20 bytes of headers, `payload` bytes in segments of `segment`. */
+static size_t super_make(uint8_t *out, size_t payload, uint16_t segment)
+{
+        size_t len = packet_make(out, 1, 2, 40 + payload, 3);
+        uint8_t *ip = out + VNET_HEADER_LEN, *tcp = ip + 20;
+        struct virtio_net_hdr vnet = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                       .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                       .hdr_len = 40,
+                                       .gso_size = segment,
+                                       .csum_start = 20,
+                                       .csum_offset = 16 };
+        uint32_t sum = 10 * 256 + 0 + 1 + 10 * 256 + 0 + 2 + IPPROTO_TCP + (uint32_t)(20 + payload);
+
+        memcpy(out, &vnet, sizeof vnet);
+        ip[9] = IPPROTO_TCP;
+        ip[6] = 0x40; /* DF */
+        uint16_t header_sum = offload_checksum(ip, 20, 0);
+        memcpy(ip + 10, &header_sum, 2);
+        memset(tcp, 0, 20);
+        tcp[1] = 80;
+        tcp[3] = 81;
+        tcp[12] = 5 << 4;
+        tcp[13] = 0x18; /* PSH, ACK */
+        sum = (sum & 0xffff) + (sum >> 16);
+        tcp[16] = (uint8_t)(sum >> 8);
+        tcp[17] = (uint8_t)sum;
+        return len;
+}
+
+static void wait_for_session(void)
+{
+        uint8_t packet[VNET_HEADER_LEN + 64];
+        size_t len = packet_make(packet, 1, 2, 64, 0);
+
+        assert_int_equal(send(sides[0].user, packet, len, 0), len);
+        run();
+        assert_arrives(&sides[1], packet, len);
+}
+
+enum { PAYLOAD = 60 * 1360 / 2 + 77, SEGMENT = 1360 };
+
+/* Split, sealed, sent as a batch, opened; and where the TUN takes no super-packets, written one by one. */
+static void test_super_packet_comes_as_segments(void **state)
+{
+        static uint8_t super[VNET_HEADER_LEN + 65535], got[VNET_HEADER_LEN + PACKET_MAX];
+        size_t len = super_make(super, PAYLOAD, SEGMENT);
+        uint32_t done = 0;
+
+        (void)state;
+        wait_for_session();
+        assert_int_equal(send(sides[0].user, super, len, 0), len);
+        run();
+        while (done < PAYLOAD) {
+                size_t here = PAYLOAD - done < SEGMENT ? PAYLOAD - done : SEGMENT;
+                uint32_t seq;
+                assert_int_equal(recv(sides[1].user, got, sizeof got, 0), VNET_HEADER_LEN + 40 + here);
+                memcpy(&seq, got + VNET_HEADER_LEN + 24, 4);
+                assert_int_equal(ntohl(seq), done);
+                assert_int_equal(got[0], 0); /* a whole checksum, which the vnet header need not speak of */
+                assert_memory_equal(got + VNET_HEADER_LEN + 40, super + VNET_HEADER_LEN + 40 + done, here);
+                done += here;
+        }
+        assert_int_equal(recv(sides[1].user, got, 1, 0), -1);
+}
+
+/* And where it does, in one write, as it was. */
+static void test_super_packet_comes_as_one(void **state)
+{
+        static uint8_t super[VNET_HEADER_LEN + 65535], sent[VNET_HEADER_LEN + 65535], got[VNET_HEADER_LEN + PACKET_MAX];
+        size_t len = super_make(super, PAYLOAD, SEGMENT);
+        struct virtio_net_hdr vnet;
+
+        (void)state;
+        memcpy(sent, super, len);
+        wait_for_session();
+        sides[1].plane.merge = OFFLOAD_TCP4;
+        assert_int_equal(send(sides[0].user, sent, len, 0), len);
+        run();
+        assert_int_equal(recv(sides[1].user, got, sizeof got, 0), len);
+        memcpy(&vnet, got, sizeof vnet);
+        assert_int_equal(vnet.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+        assert_int_equal(vnet.gso_size, SEGMENT);
+        assert_memory_equal(got + VNET_HEADER_LEN, super + VNET_HEADER_LEN, 20);
+        assert_memory_equal(got + VNET_HEADER_LEN + 40, super + VNET_HEADER_LEN + 40, PAYLOAD);
+        assert_int_equal(recv(sides[1].user, got, 1, 0), -1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_every_size_both_ways, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_drops_are_counted_by_reason, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_too_big_for_the_path, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_super_packet_comes_as_segments, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_super_packet_comes_as_one, set_up, tear_down),
         };
 
         if (sodium_init() < 0) return 1;

@@ -9,7 +9,9 @@
 #ifndef DAEMON_CONF_CONTROL_H
 #define DAEMON_CONF_CONTROL_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define CONTROL_DIRECTORY "/run/adit"
 #define UAPI_DIRECTORY    "/var/run/wireguard"
@@ -18,6 +20,7 @@ enum {
         CONTROL_MAGIC = 0x74696461, /* "adit" */
         CONTROL_VERSION = 1,
         CONTROL_TEXT = 480,
+        CONTROL_FDS = 2,             /* at most, beside a request or a reply */
         CONTROL_DATA_MAX = 64 << 20, /* bytes of one memfd */
 };
 
@@ -42,5 +45,17 @@ struct control_reply {
         uint64_t generation;
         char text[CONTROL_TEXT]; /* what is wrong and what to do; of SHOW: the config file's path, or "" */
 };
+
+/* ---- control.c: to send and receive them; not pure: it uses the socket --------------------------------------------
+ */
+
+/* One message with `count` descriptors beside it, which stay the caller's. 0 or -errno, never a SIGPIPE. */
+int control_send(int fd, const void *message, size_t len, const int *fds, unsigned count);
+
+/* One message; flags: 0 or MSG_DONTWAIT. Its length; 0: the other end is gone; -errno: -EMSGSIZE when it is longer than
+ * `size`, or more than CONTROL_FDS descriptors are beside it. Unused fds are -1 (all of them, if no message came); the
+ * others are close-on-exec and the caller's: control_close() closes what is there. */
+ssize_t control_receive(int fd, void *message, size_t size, int fds[CONTROL_FDS], int flags);
+void control_close(int fds[CONTROL_FDS]);
 
 #endif

@@ -13,7 +13,7 @@ struct allowedips {
         struct allowedips_node *root4, *root6, *free;
         struct allowedips_node *unused; /* never used yet: the memory behind it is untouched */
         uint32_t unused_count;
-        uint32_t prefixes;              /* stored now */
+        uint32_t prefixes; /* stored now */
         uint32_t max_prefixes;
 };
 
@@ -27,7 +27,8 @@ void allowedips_init(struct allowedips *table, void *memory, uint32_t max_prefix
 
 /* Gives `prefix` to `peer` whose list is `list`, taking it from whoever had it. Host bits are ignored. False: full,
  * nothing changed. */
-bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, struct peer *peer, struct allowedips_list *list);
+bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, struct peer *peer,
+                       struct allowedips_list *list);
 /* False: it is not this peer's. */
 bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, struct peer *peer);
 void allowedips_clear(struct allowedips *table, struct allowedips_list *list);

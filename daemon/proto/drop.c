@@ -1,5 +1,6 @@
 #include "daemon/proto/drop.h"
 
+/* clang-format off */
 static const struct {
         const char *name, *meaning;
 } reasons[DROP_COUNT] = {
@@ -8,6 +9,7 @@ static const struct {
         DROP_REASONS(X)
 #undef X
 };
+/* clang-format on */
 
 const char *drop_name(enum drop reason)
 {

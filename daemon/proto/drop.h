@@ -3,6 +3,7 @@
 #ifndef DAEMON_PROTO_DROP_H
 #define DAEMON_PROTO_DROP_H
 
+/* clang-format off */
 /*      symbol                   name in `adit show`         what it means */
 #define DROP_REASONS(X)                                                                                        \
         /* inbound, from UDP */                                                                                \
@@ -44,6 +45,7 @@ enum drop {
 #undef X
         DROP_COUNT
 };
+/* clang-format on */
 
 const char *drop_name(enum drop reason);
 const char *drop_meaning(enum drop reason);

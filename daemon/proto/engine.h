@@ -8,7 +8,7 @@
  * - Every packet that is not delivered is counted under one reason (drop.h).
  * - A configuration call either succeeds or changes nothing.
  *
- * Units: `now` is CLOCK_BOOTTIME in nanoseconds, `wall` CLOCK_REALTIME in nanoseconds since the epoch; lengths are bytes.
+ * Units: `now` is CLOCK_BOOTTIME, `wall` CLOCK_REALTIME since the epoch, both in nanoseconds; lengths are bytes.
  * Ownership: everything lies in the memory given to engine_new(). A peer pointer is valid until engine_peer_remove().
  * Callers: one thread. Only tx_seal() and rx_open() may run elsewhere, between their begin and commit; nothing may
  * be removed while a begin is not committed. */
@@ -28,12 +28,12 @@ struct peer;
 struct session;
 
 enum {
-        DATA_HEADER_LEN = 16,     /* type, receiver index, counter (paper 5.4.6) */
-        DATA_OVERHEAD = 32,       /* header and tag */
-        PACKET_PADDING = 16,      /* plaintext is padded to a multiple of this, but not past the MTU */
-        STAGED_MAX = 128,         /* packets that wait for a handshake, per peer; the oldest is dropped */
+        DATA_HEADER_LEN = 16, /* type, receiver index, counter (paper 5.4.6) */
+        DATA_OVERHEAD = 32,   /* header and tag */
+        PACKET_PADDING = 16,  /* plaintext is padded to a multiple of this, but not past the MTU */
+        STAGED_MAX = 128,     /* packets that wait for a handshake, per peer; the oldest is dropped */
         EFFECTS_MAX = 32,
-        EFFECT_BYTES = 148,       /* the longest message the engine itself composes: an initiation */
+        EFFECT_BYTES = 148, /* the longest message the engine itself composes: an initiation */
 };
 
 /* Fills `bytes` with random ones. */
@@ -43,29 +43,29 @@ struct engine_random {
 };
 
 struct engine_config {
-        uint32_t max_peers;       /* both bound the memory that is used, see engine_memory() */
+        uint32_t max_peers; /* both bound the memory that is used, see engine_memory() */
         uint32_t max_prefixes;
-        uint32_t max_staged;      /* packets staged in all, of all peers */
-        uint32_t staged_size;     /* bytes of the largest packet that can be staged */
+        uint32_t max_staged;  /* packets staged in all, of all peers */
+        uint32_t staged_size; /* bytes of the largest packet that can be staged */
 };
 
 /* Bytes engine_new() wants for a config: an upper bound, of which only what is used is ever touched. */
 size_t engine_memory(const struct engine_config *config);
 
 /* NULL if `memory` (16-byte aligned, zeroed, e.g. fresh mmap) is smaller than engine_memory(). */
-struct engine *engine_new(void *memory, size_t size, const struct engine_config *config, const struct engine_random *random,
-                          uint64_t now);
+struct engine *engine_new(void *memory, size_t size, const struct engine_config *config,
+                          const struct engine_random *random, uint64_t now);
 
 /* ---- What comes out ---------------------------------------------------------------------------------------------- */
 
 enum effect_type {
-        EFFECT_SEND,        /* send `bytes` to `to`: a handshake message, cookie reply or keepalive, complete and encrypted */
-        EFFECT_FLUSH,       /* take the peer's staged packets with engine_staged_next() and send them */
-        EFFECT_SESSION_UP,  /* a handshake of the peer completed */
-        EFFECT_SESSION_DOWN,/* its last session is gone */
-        EFFECT_UNANSWERED,  /* handshakes stay unanswered: once per REKEY_ATTEMPT_TIME's third, for re-resolving a name */
-        EFFECT_GAVE_UP,     /* REKEY_ATTEMPT_TIME is over; staged packets were dropped */
-        EFFECT_ROAMED,      /* the peer's endpoint is now another */
+        EFFECT_SEND,  /* send `bytes` to `to`: a handshake message, cookie reply or keepalive, complete and encrypted */
+        EFFECT_FLUSH, /* take the peer's staged packets with engine_staged_next() and send them */
+        EFFECT_SESSION_UP,   /* a handshake of the peer completed */
+        EFFECT_SESSION_DOWN, /* its last session is gone */
+        EFFECT_UNANSWERED,   /* handshakes stay unanswered: once per third of REKEY_ATTEMPT_TIME, to ask a name anew */
+        EFFECT_GAVE_UP,      /* REKEY_ATTEMPT_TIME is over; staged packets were dropped */
+        EFFECT_ROAMED,       /* the peer's endpoint is now another */
 };
 
 struct effect {
@@ -86,8 +86,8 @@ struct effects {
 /* When engine_tick() must be called at the latest; UINT64_MAX: never. Ask after each call into the engine. */
 uint64_t engine_deadline(const struct engine *engine);
 
-/* `wall` feeds TAI64N, which never goes back: max(wall, last sent + 1). Kept for the handshakes sent until the next tick
- * or rx/tx call. */
+/* `wall` feeds TAI64N, which never goes back: max(wall, last sent + 1). Kept for the handshakes sent until the next
+ * tick or rx/tx call. */
 void engine_tick(struct engine *engine, uint64_t now, uint64_t wall, struct effects *out);
 
 /* ---- Outbound: begin, seal, commit ------------------------------------------------------------------------------- */
@@ -96,25 +96,26 @@ struct tx {
         struct peer *peer;
         struct session *session;
         uint64_t counter;
-        size_t plain_len;   /* with padding */
-        size_t len;         /* of the datagram: plain_len + DATA_OVERHEAD */
+        size_t plain_len; /* with padding */
+        size_t len;       /* of the datagram: plain_len + DATA_OVERHEAD */
         struct endpoint to;
 };
 
 /* Routes an inner packet, picks the session and reserves a counter. True: seal it, send it, commit it. False: it was
  * staged (*reason is DROP_NONE, a handshake may be in `out`) or dropped and counted (*reason). */
-bool engine_tx_begin(struct engine *engine, uint64_t now, uint64_t wall, const uint8_t *packet, size_t len, struct tx *tx,
-                     enum drop *reason, struct effects *out);
+bool engine_tx_begin(struct engine *engine, uint64_t now, uint64_t wall, const uint8_t *packet, size_t len,
+                     struct tx *tx, enum drop *reason, struct effects *out);
 
-/* Writes tx->len bytes at `datagram`. `packet` must have PACKET_PADDING writable bytes after its end. They may not overlap,
- * but packet == datagram + DATA_HEADER_LEN is allowed. */
+/* Writes tx->len bytes at `datagram`. `packet` must have PACKET_PADDING writable bytes after its end. They may not
+ * overlap, but packet == datagram + DATA_HEADER_LEN is allowed. */
 void tx_seal(const struct tx *tx, uint8_t *datagram, uint8_t *packet, size_t len);
 
 /* The datagram went out, or the kernel refused it (sent = false: timers are not touched). May start a rekey. */
-void engine_tx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct tx *tx, bool sent, struct effects *out);
+void engine_tx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct tx *tx, bool sent,
+                      struct effects *out);
 
-/* After EFFECT_FLUSH: seals the peer's next staged packet into `datagram` (capacity staged_size + DATA_OVERHEAD + PACKET_PADDING).
- * The caller sends tx->len bytes to tx->to and commits tx. False: there are no more. */
+/* After EFFECT_FLUSH: seals the peer's next staged packet into `datagram` (capacity staged_size + DATA_OVERHEAD +
+ * PACKET_PADDING). The caller sends tx->len bytes to tx->to and commits tx. False: there are no more. */
 bool engine_staged_next(struct engine *engine, uint64_t now, struct peer *peer, struct tx *tx, uint8_t *datagram);
 
 /* ---- Inbound: begin, open, commit -------------------------------------------------------------------------------- */
@@ -123,24 +124,25 @@ struct rx {
         struct peer *peer;
         struct session *session;
         uint64_t counter;
-        uint8_t *plain;     /* inside the datagram, once it is open */
+        uint8_t *plain; /* inside the datagram, once it is open */
         size_t plain_len;
         size_t datagram_len;
 };
 
-/* True: a data message of a known session: open it, then commit it. False: it was a handshake message or cookie reply and
- * is dealt with (*reason is DROP_NONE), or was dropped and counted (*reason). */
+/* True: a data message of a known session: open it, then commit it. False: it was a handshake message or cookie reply
+ * and is dealt with (*reason is DROP_NONE), or was dropped and counted (*reason). */
 bool engine_rx_begin(struct engine *engine, uint64_t now, uint64_t wall, uint8_t *datagram, size_t len,
                      const struct endpoint *from, struct rx *rx, enum drop *reason, struct effects *out);
 
-/* Decrypts in place. False: it did not authenticate, and the plaintext was never released. Changes nothing but the bytes. */
+/* Decrypts in place. False: it did not authenticate, and the plaintext was never released. Changes nothing but the
+ * bytes. */
 bool rx_open(struct rx *rx);
 
 /* The commit step: replay window, session confirmation, roaming, timers, keepalive, inner source. True: deliver
  * rx->plain[0, *deliver_len). False: nothing to deliver: a keepalive (*reason is DROP_NONE), or dropped and counted.
  * `opened` is what rx_open() said. */
-bool engine_rx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct rx *rx, bool opened, const struct endpoint *from,
-                      size_t *deliver_len, enum drop *reason, struct effects *out);
+bool engine_rx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct rx *rx, bool opened,
+                      const struct endpoint *from, size_t *deliver_len, enum drop *reason, struct effects *out);
 
 /* ---- Configuration: each call succeeds or changes nothing -------------------------------------------------------- */
 
@@ -179,7 +181,8 @@ bool engine_allowed_ip_add(struct engine *engine, struct peer *peer, const struc
 void engine_allowed_ip_remove(struct engine *engine, struct peer *peer, const struct prefix *prefix);
 void engine_allowed_ips_clear(struct engine *engine, struct peer *peer);
 /* Iterates over a peer's: *cursor starts as NULL. False: no more. */
-bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer, const void **cursor, struct prefix *out);
+bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer, const void **cursor,
+                            struct prefix *out);
 
 /* ---- Status ------------------------------------------------------------------------------------------------------ */
 
@@ -187,11 +190,11 @@ struct peer_status {
         struct key public_key, preshared_key; /* zero: none */
         char name[PEER_NAME_MAX + 1];
         struct endpoint endpoint;
-        uint16_t keepalive;              /* seconds, 0: off */
-        uint64_t last_handshake_wall;    /* nanoseconds since the epoch; 0: never */
-        uint64_t rx_bytes, tx_bytes;     /* of UDP payload, as every WireGuard counts */
-        bool session;                    /* there is one that can send now */
-        unsigned handshake_attempts;     /* unanswered so far; 0: none is pending */
+        uint16_t keepalive;           /* seconds, 0: off */
+        uint64_t last_handshake_wall; /* nanoseconds since the epoch; 0: never */
+        uint64_t rx_bytes, tx_bytes;  /* of UDP payload, as every WireGuard counts */
+        bool session;                 /* there is one that can send now */
+        unsigned handshake_attempts;  /* unanswered so far; 0: none is pending */
 };
 
 void engine_peer_status(const struct peer *peer, struct peer_status *out);

@@ -1,7 +1,7 @@
 #include "daemon/proto/index.h"
 #include "daemon/proto/engine.h"
 
-static uint32_t bucket_count(uint32_t max_entries)
+uint32_t index_buckets(uint32_t max_entries)
 {
         uint32_t count = 16;
 
@@ -12,12 +12,12 @@ static uint32_t bucket_count(uint32_t max_entries)
 
 size_t index_memory(uint32_t max_entries)
 {
-        return (size_t)bucket_count(max_entries) * sizeof(struct index_entry *);
+        return (size_t)index_buckets(max_entries) * sizeof(struct index_entry *);
 }
 
 void index_init(struct index_table *table, void *memory, uint32_t max_entries)
 {
-        *table = (struct index_table){ .buckets = memory, .mask = bucket_count(max_entries) - 1 };
+        *table = (struct index_table){ .buckets = memory, .mask = index_buckets(max_entries) - 1 };
 }
 
 uint32_t index_fresh(const struct index_table *table, const struct engine_random *random)

@@ -23,6 +23,9 @@ struct index_table {
         uint32_t mask;
 };
 
+/* Of a hash table for so many entries: a power of two. */
+uint32_t index_buckets(uint32_t max_entries);
+
 size_t index_memory(uint32_t max_entries);
 void index_init(struct index_table *table, void *memory, uint32_t max_entries);
 

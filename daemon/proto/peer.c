@@ -3,24 +3,15 @@
 #include <sodium.h>
 #include <string.h>
 
-static uint32_t bucket_count(uint32_t max_peers)
-{
-        uint32_t count = 16;
-
-        while (count < max_peers && count < UINT32_C(1) << 31)
-                count *= 2;
-        return count;
-}
-
 size_t peer_table_memory(uint32_t max_peers)
 {
-        return POOL_ALIGN(bucket_count(max_peers) * sizeof(struct peer *)) +
+        return POOL_ALIGN(index_buckets(max_peers) * sizeof(struct peer *)) +
                pool_memory(sizeof(struct peer), max_peers);
 }
 
 void peer_table_init(struct peer_table *table, void *memory, uint32_t max_peers, const uint8_t hash_key[16])
 {
-        uint32_t buckets = bucket_count(max_peers);
+        uint32_t buckets = index_buckets(max_peers);
 
         *table = (struct peer_table){ .buckets = memory, .mask = buckets - 1 };
         memcpy(table->hash_key, hash_key, sizeof table->hash_key);
@@ -81,5 +72,5 @@ void peer_table_remove(struct peer_table *table, struct peer *peer)
         else
                 table->last = peer->before;
         table->count--;
-        pool_give(&table->pool, peer);
+        pool_give(&table->pool, peer, sizeof *peer);
 }

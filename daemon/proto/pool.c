@@ -31,9 +31,9 @@ void *pool_take(struct pool *pool)
         return item;
 }
 
-void pool_give(struct pool *pool, void *item)
+void pool_give(struct pool *pool, void *item, size_t used)
 {
-        sodium_memzero(item, pool->item_size);
+        sodium_memzero(item, used);
         memcpy(item, &pool->free, sizeof pool->free);
         pool->free = item;
         pool->taken--;

@@ -1,4 +1,4 @@
-/* Items of one size from memory that the caller gives. What was never taken was never touched, and what is free is
+/* Items of one size from memory that the caller gives. What was never used was never touched, and what is free is
  * all zero but for the link of the free list: an item comes zeroed, and its secrets do not outlive it. Pure. */
 #ifndef DAEMON_PROTO_POOL_H
 #define DAEMON_PROTO_POOL_H
@@ -21,6 +21,7 @@ size_t pool_memory(size_t item_size, uint32_t count);
 void pool_init(struct pool *pool, void *memory, size_t item_size, uint32_t count);
 
 void *pool_take(struct pool *pool); /* NULL: there are no more */
-void pool_give(struct pool *pool, void *item);
+/* Wipes the first `used` bytes of the item; those after them were never written. */
+void pool_give(struct pool *pool, void *item, size_t used);
 
 #endif

@@ -12,7 +12,7 @@ static void drop(struct session **place, struct session_store *store)
         if (!session) return;
         *place = NULL;
         index_remove(&store->indices, &session->entry);
-        if (!session->users) pool_give(&store->pool, session);
+        if (!session->users) pool_give(&store->pool, session, sizeof *session);
 }
 
 static void move(struct session **to, struct session **from, struct session_store *store)
@@ -112,7 +112,7 @@ void session_get(struct session *session)
 
 void session_put(struct session *session, struct session_store *store)
 {
-        if (!--session->users && session_dropped(session)) pool_give(&store->pool, session);
+        if (!--session->users && session_dropped(session)) pool_give(&store->pool, session, sizeof *session);
 }
 
 bool session_dropped(const struct session *session)

@@ -47,7 +47,7 @@ void staged_pop(struct staged_queue *queue, struct pool *pool)
         queue->first = item->next;
         if (!queue->first) queue->last = NULL;
         queue->count--;
-        pool_give(pool, item);
+        pool_give(pool, item, sizeof *item + item->len);
 }
 
 uint32_t staged_clear(struct staged_queue *queue, struct pool *pool)

@@ -13,7 +13,7 @@
 #include "crypto/message.h"
 
 /* The low bits of the clock say more of this machine than a peer needs: they are cleared. Initiations of one peer are
- * at least 20 ms apart (HANDSHAKE_INITIATION_RATE), and the greatest power of two below is 2^24 ns. */
+ * at least 20 ms apart (HANDSHAKE_INITIATION_INTERVAL), and the greatest power of two below is 2^24 ns. */
 enum { TAI64N_WHITEN_BITS = 24 };
 
 struct tai64n {

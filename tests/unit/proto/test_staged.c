@@ -1,5 +1,8 @@
 #include "tests/unit/proto/pair.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 enum { SIZE = 32, POOL = 6, MAX = 4 };
 
 static _Alignas(16) uint8_t memory[4096];
@@ -98,13 +101,57 @@ static void test_wiped(void **state)
         assert_null(memmem(memory, sizeof memory, packet, sizeof packet));
 }
 
+/* A pool of packets of 64 KiB would be megabytes if a few small ones touched more than themselves. */
+static void test_untouched_behind(void **state)
+{
+        static const uint8_t packet[] = "as small as a ping";
+        struct staged_queue queue = { 0 };
+        struct pool pool;
+        uint8_t *behind;
+
+        (void)state;
+        pool_fresh(&pool);
+        staged_push(&queue, &pool, packet, sizeof packet, MAX);
+        behind = (uint8_t *)(uintptr_t)staged_first(&queue)->bytes + sizeof packet;
+        memset(behind, 0xc4, SIZE - sizeof packet);
+        staged_pop(&queue, &pool);
+        assert_null(memmem(memory, sizeof memory, packet, sizeof packet));
+        for (size_t i = 0; i < SIZE - sizeof packet; i++)
+                assert_int_equal(behind[i], 0xc4);
+}
+
+/* The same, counted in pages by the kernel. */
+static void test_resident_pages(void **state)
+{
+        enum { ITEMS = 64, LARGEST = 65536 };
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = pool_memory(staged_item_size(LARGEST), ITEMS);
+        uint8_t *fresh = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        unsigned char resident[ITEMS * (LARGEST / 4096 + 2)];
+        const uint8_t packet[84] = { 0x45 };
+        struct staged_queue queue = { 0 };
+        struct pool pool;
+        size_t touched = 0;
+
+        (void)state;
+        assert_ptr_not_equal(fresh, MAP_FAILED);
+        assert_int_equal(madvise(fresh, size, MADV_NOHUGEPAGE), 0);
+        pool_init(&pool, fresh, staged_item_size(LARGEST), ITEMS);
+        for (unsigned i = 0; i < ITEMS; i++)
+                assert_int_equal(staged_push(&queue, &pool, packet, sizeof packet, ITEMS), 0);
+        assert_int_equal(staged_clear(&queue, &pool), ITEMS);
+        assert_int_equal(mincore(fresh, size, resident), 0);
+        for (size_t i = 0; i < (size + page - 1) / page; i++)
+                touched += resident[i] & 1;
+        assert_in_range(touched, ITEMS, 2 * ITEMS); /* a small packet may lie across the end of a page */
+        munmap(fresh, size);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_oldest_is_dropped),
-                cmocka_unit_test(test_shared_pool),
-                cmocka_unit_test(test_too_large),
-                cmocka_unit_test(test_wiped),
+                cmocka_unit_test(test_oldest_is_dropped), cmocka_unit_test(test_shared_pool),
+                cmocka_unit_test(test_too_large),         cmocka_unit_test(test_wiped),
+                cmocka_unit_test(test_untouched_behind),  cmocka_unit_test(test_resident_pages),
         };
 
         return RUN(tests);

@@ -89,8 +89,8 @@ static void on_signal(struct keeper *keeper)
 static void on_link(struct keeper *keeper)
 {
         struct link_info info;
-        bool changed = false;
-        int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed);
+        bool changed = false, paths = false;
+        int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed, &paths);
 
         if (error || changed) tunnel_tell_link(keeper); /* an error: it left this namespace, or news was lost */
 }

@@ -1,6 +1,6 @@
-/* The host-state transaction: what the host should look like is a function of the config (struct host_state); applying it reads
- * what is, computes the difference, writes the intent to the journal, applies, and undoes all on a failure. The same
- * code serves up, reload and down. Only what is ours (RTPROT_ADIT, addresses of our link) is ever removed.
+/* The host-state transaction: what the host should look like is a function of the config (struct host_state); applying
+ * it reads what is, computes the difference, writes the intent to the journal, applies, and undoes all on a failure.
+ * The same code serves up, reload and down. Only what is ours (RTPROT_ADIT, addresses of our link) is ever removed.
  * Used by the keeper only. */
 #ifndef KERNEL_IFACE_HOST_H
 #define KERNEL_IFACE_HOST_H
@@ -19,13 +19,21 @@ struct host_error {
 struct host *host_open(const char *link, const char *journal, struct host_error *error);
 void host_close(struct host *host); /* changes nothing */
 
-/* Makes the host look like `want`; all or nothing. The link is set up when managed; when not, it must be up to take routes. What is
- * there already makes no step, whoever made it; nothing is written then. */
+/* Makes the host look like `want`; all or nothing. The link is set up when managed; when not, it must be up to take
+ * routes. What is there already makes no step, whoever made it; nothing is written then. */
 bool host_apply(struct host *host, const struct host_state *want, struct host_error *error);
-/* Removes all that is ours, sets what was changed as it was, and removes the journal. Best effort: goes on after an error, reports the
- * first, and then leaves the journal for the next start. */
+/* The mark, and so the table, of a default route when the config names none: the first number from MARK_FIRST up that
+ * no route's table and no rule of the host uses (foreign, or another Adit link's), in IPv4 or IPv6; a number that this
+ * link already holds rules for stays its own. Nothing is reserved: of two links that choose at the same time, the later
+ * one's host_apply() fails with EEXIST and changes nothing; it may choose again. */
+enum { MARK_FIRST = 51820 };
+bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error);
+
+/* Removes all that is ours, sets what was changed as it was, and removes the journal. Best effort: goes on after an
+ * error, reports the first, and then leaves the journal for the next start. */
 bool host_undo(struct host *host, struct host_error *error);
-/* The link's index and MTU now, and whether it is up; -ENODEV once it is elsewhere. */
+/* The link's index, name and MTU now, and whether it is up; -ENODEV once it is elsewhere. The link is known by its
+ * index since host_open(): a new name changes nothing. */
 int host_link(struct host *host, struct link_info *out);
 
 #endif

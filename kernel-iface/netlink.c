@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 struct netlink *netlink_open(int *error)
 {
@@ -36,7 +35,7 @@ static uint8_t family_bytes(uint8_t family)
 
 /* links */
 
-static bool parse_link(struct nlmsghdr *header, struct link_info *out)
+bool netlink_parse_link(struct nlmsghdr *header, struct link_info *out)
 {
         struct nlattr *attrs[IFLA_MAX + 1];
         struct ifinfomsg *info;
@@ -47,13 +46,14 @@ static bool parse_link(struct nlmsghdr *header, struct link_info *out)
         if (info->ifi_family != AF_UNSPEC) return false; /* a bridge tells of its ports in the same words */
         out->ifindex = info->ifi_index;
         out->up = info->ifi_flags & IFF_UP;
+        if (attrs[IFLA_IFNAME]) nla_strlcpy(out->name, attrs[IFLA_IFNAME], sizeof out->name);
         if (attrs[IFLA_MTU]) out->mtu = nla_get_u32(attrs[IFLA_MTU]);
         return true;
 }
 
 static void on_link(struct nlmsghdr *header, void *arg)
 {
-        parse_link(header, arg);
+        netlink_parse_link(header, arg);
 }
 
 static int get_link(struct netlink *netlink, const char *name, int ifindex, struct link_info *out)
@@ -74,6 +74,11 @@ static int get_link(struct netlink *netlink, const char *name, int ifindex, stru
 int netlink_link(struct netlink *netlink, const char *name, struct link_info *out)
 {
         return get_link(netlink, name, 0, out);
+}
+
+int netlink_link_by_index(struct netlink *netlink, int ifindex, struct link_info *out)
+{
+        return get_link(netlink, NULL, ifindex, out);
 }
 
 int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up)
@@ -274,52 +279,4 @@ int netlink_route_mtu(struct netlink *netlink, const union socket_address *addre
         }
         *mtu = answer.mtu;
         return 0;
-}
-
-/* watch */
-
-int netlink_watch_open(void)
-{
-        struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-        int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-
-        if (fd < 0) return -errno;
-        if (bind(fd, (struct sockaddr *)&groups, sizeof groups)) {
-                int error = -errno;
-                close(fd);
-                return error;
-        }
-        return fd;
-}
-
-static int take_news(struct nlmsghdr *header, int len, int ifindex, struct link_info *out, bool *changed)
-{
-        for (; nlmsg_ok(header, len); header = nlmsg_next(header, &len)) {
-                struct link_info info = { 0 };
-                if (!parse_link(header, &info) || info.ifindex != ifindex) continue;
-                if (header->nlmsg_type == RTM_DELLINK) return -ENODEV;
-                *out = info;
-                *changed = true;
-        }
-        return 0;
-}
-
-int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed)
-{
-        union {
-                struct nlmsghdr header;
-                char bytes[32768]; /* what the kernel makes at most */
-        } buffer;
-
-        *changed = false;
-        for (;;) {
-                struct sockaddr_nl from = { 0 };
-                socklen_t from_len = sizeof from;
-                ssize_t got = recvfrom(fd, &buffer, sizeof buffer, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
-                if (got < 0 && errno == EINTR) continue;
-                if (got < 0) return errno == EAGAIN ? 0 : -errno;
-                if (from.nl_pid != 0) continue; /* not the kernel */
-                int error = take_news(&buffer.header, (int)got, ifindex, out, changed);
-                if (error) return error;
-        }
 }

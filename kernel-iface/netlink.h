@@ -5,12 +5,15 @@
 
 #include "kernel-iface/types.h"
 
+#include <net/if.h>
+
 enum { RTPROT_ADIT = 109 }; /* of routes and rules: no registered protocol has this number */
 
 struct netlink;
 
 struct link_info {
         int ifindex;
+        char name[IFNAMSIZ];
         uint32_t mtu;
         bool up;
 };
@@ -24,8 +27,12 @@ struct link_route {
 struct netlink *netlink_open(int *error);
 void netlink_close(struct netlink *netlink);
 
-int netlink_link(struct netlink *netlink, const char *name, struct link_info *out); /* -ENODEV: not in this namespace */
-int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up);  /* mtu 0: leave it */
+/* -ENODEV: not in this namespace */
+int netlink_link(struct netlink *netlink, const char *name, struct link_info *out);
+int netlink_link_by_index(struct netlink *netlink, int ifindex, struct link_info *out);
+struct nlmsghdr;
+bool netlink_parse_link(struct nlmsghdr *header, struct link_info *out);           /* false: not news of a link */
+int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up); /* mtu 0: leave it */
 
 /* Lists end with -ENOBUFS if `max` is too small; *count is then what there is. */
 int netlink_addresses(struct netlink *netlink, int ifindex, struct prefix *out, size_t max, size_t *count);
@@ -36,20 +43,26 @@ int netlink_routes(struct netlink *netlink, int ifindex, struct link_route *out,
 /* Removes only what is ours. */
 int netlink_change_route(struct netlink *netlink, int ifindex, uint32_t table, const struct prefix *route, bool add);
 
-/* The two rules of a link whose default route is in its own table (as wg-quick has them): "not fwmark MARK lookup TABLE", and before it
- * "not fwmark MARK lookup main suppress_prefixlength 0" (the mark tells one link's from another's; marked packets come to the main table
- * anyway). Per family, marked RTPROT_ADIT. Adding completes what is there; removing takes every copy. -ENOENT: there was none. */
+/* The two rules of a link whose default route is in its own table (as wg-quick has them): "not fwmark MARK lookup
+ * TABLE", and before it "not fwmark MARK lookup main suppress_prefixlength 0" (the mark tells one link's from
+ * another's; marked packets come to the main table anyway). Per family, marked RTPROT_ADIT. Adding completes what is
+ * there; removing takes every copy. -ENOENT: there was none. */
 enum rules_state { RULES_NONE, RULES_BROKEN /* one, several, or in the wrong order */, RULES_WHOLE };
 int netlink_change_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, bool add);
 int netlink_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, enum rules_state *state);
 
 /* MTU of the route to `address`, with `mark`, not through `ifindex`; -ENETUNREACH: there is none. */
-int netlink_route_mtu(struct netlink *netlink, const union socket_address *address, uint32_t mark, int ifindex, uint32_t *mtu);
+int netlink_route_mtu(struct netlink *netlink, const union socket_address *address, uint32_t mark, int ifindex,
+                      uint32_t *mtu);
 
-/* Watches links: a descriptor for epoll (non-blocking, close-on-exec), or -errno. netlink_watch_read() empties it:
- * 0, and *changed with the newest *out if there was news of `ifindex`; -ENODEV when the link left this namespace
- * (deleted or moved: the TUN tells which); -ENOBUFS when news were lost: ask with netlink_link(). */
+/* Watches links, addresses, routes and rules of both families: a descriptor for epoll (non-blocking, close-on-exec), or
+ * -errno. netlink_watch_read() takes all that is queued in one go, so that a storm of routes is one piece of news:
+ * *changed with the newest *out if there was news of `ifindex`; *paths if a datagram of ours may now leave by another
+ * way or from another address: any route, address or rule of the host changed or a link came or went, but those on
+ * `ifindex`, those of ours, and the kernel's local and cached ones. 0; -ENODEV when the link left this namespace
+ * (deleted or moved: the TUN tells which); -ENOBUFS when news were lost: ask with netlink_link(). *changed and *paths
+ * hold in every case, and *paths is true when news were lost. */
 int netlink_watch_open(void);
-int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed);
+int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed, bool *paths);
 
 #endif

@@ -16,17 +16,28 @@ struct rights_error {
  * by the link's name, which no account has. Call it before tunnel_confine(): it reads the user database. */
 void tunnel_identity(const char *link, uid_t *uid, gid_t *gid);
 
-/* Keeper: uid 0, exactly CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, bounding set too, NoNewPrivs, a seccomp filter that denies what
- * it never does (ptrace, module and kexec calls, mount, bpf, setuid family, perf, keyctl, ...). It forks the loader and the resolver: they inherit it. */
+/* Keeper: uid 0, exactly CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, bounding set too, NoNewPrivs, a seccomp filter that
+ * denies what it never does (ptrace, module and kexec calls, mount, bpf, setuid family, perf, keyctl, ...). It forks
+ * the loader and the resolver: they inherit it. */
 int keeper_confine(struct rights_error *error);
 
-/* Tunnel: closes every descriptor but 0, 1, 2 and keep[] (at most 64; -1 is skipped), empty root (chroot into an empty directory in a private mount namespace, or an unlinked
- * one), own uid and gid, no groups, no capability in any set, NoNewPrivs, undumpable, PDEATHSIG SIGKILL, an allow-list seccomp filter (no ioctl, open, socket, execve, clone):
- * a violation kills the process. */
+/* Tunnel: closes every descriptor but 0, 1, 2 and keep[] (at most 64; -1 is skipped), empty root (chroot into an empty
+ * directory in a private mount namespace, or an unlinked one), own uid and gid, no groups, no capability in any set,
+ * NoNewPrivs, undumpable, PDEATHSIG SIGKILL, an allow-list seccomp filter (no ioctl, open, socket, execve, clone): a
+ * violation kills the process. */
 int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error);
 
-/* The arena for keys: `size` bytes of address space, mlock2(MLOCK_ONFAULT), MADV_DONTDUMP, MADV_WIPEONFORK. NULL: errno. When only the lock
- * is refused it is made all the same and *locked is false: say so in the log. Call it in the tunnel process before tunnel_confine(). */
+/* Resolver: the child that the keeper forks to look names up, still uid 0. No capability that could be used (permitted,
+ * effective, inheritable, ambient; the bounding set stays the keeper's, who may not narrow it, and gives nothing
+ * without execve), NoNewPrivs, undumpable, PDEATHSIG SIGKILL, and a seccomp filter on top of the keeper's: nothing is
+ * opened for writing, made, renamed, removed or handed to others (EACCES), no process started or signalled (EPERM), and
+ * no socket but IPv4, IPv6 and netlink (EACCES: the system bus would do for uid 0 what it may no longer do itself).
+ * getaddrinfo() works with what files and DNS know. Open descriptors stay: close them first. */
+int resolver_confine(struct rights_error *error);
+
+/* The arena for keys: `size` bytes of address space, mlock2(MLOCK_ONFAULT), MADV_DONTDUMP, MADV_WIPEONFORK. NULL:
+ * errno. When only the lock is refused it is made all the same and *locked is false: say so in the log. Call it in the
+ * tunnel process before tunnel_confine(). */
 void *key_arena_open(size_t size, _Bool *locked);
 
 #endif

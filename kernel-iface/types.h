@@ -57,6 +57,7 @@ struct host_state {
         uint32_t mtu;      /* bytes; 0: the least of the routes to the endpoints less 80, else 1420 */
         int64_t table;     /* TABLE_AUTO, TABLE_OFF or a number */
         uint32_t fwmark;   /* of our own datagrams; with TABLE_AUTO and a default route also the table's number */
+        bool mark_chosen;  /* fwmark is the keeper's choice (host_choose_mark), 0 until chosen */
         struct prefix *addresses;
         size_t address_count;
         struct prefix *routes; /* one for each allowed IP prefix of each peer */

@@ -224,8 +224,7 @@ static bool may_join(struct coalescer *co, struct flow *flow, const struct segme
         bool tcp = segment->protocol == IPPROTO_TCP;
 
         if (!flow->open || !segment->mergeable || segment->payload > flow->payload) return false;
-        if (first->len - flow->payload != segment->header_len || group->len + segment->payload > SUPER_MAX)
-                return false;
+        if (group->len + segment->payload > SUPER_MAX) return false;
         if (!same_ip(first->bytes, segment, group->count)) return false;
         if (tcp &&
             (get32(segment->transport + TCP_SEQ) != flow->seq || !same_tcp(first->bytes + segment->ip_len, segment)))

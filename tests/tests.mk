@@ -6,7 +6,7 @@ ROOMS_proto        := $(AR_proto) $(AR_crypto)
 ROOMS_kernel-iface := $(AR_kernel)
 ROOMS_data         := $(AR_data) $(AR_proto) $(AR_kernel) $(AR_crypto)
 ROOMS_sim          := $(AR_proto) $(AR_crypto)
-FUZZ_ROOMS         := $(AR_proto) $(AR_conf) $(AR_crypto)
+FUZZ_ROOMS         := $(AR_kernel) $(AR_proto) $(AR_conf) $(AR_crypto)
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*/test_*.c))
 SIM_TESTS  := $(patsubst tests/sim/%.c,$(BUILD)/tests/sim/%,$(wildcard tests/sim/test_*.c))
@@ -64,7 +64,7 @@ check-e2e: all
 
 # Fuzzes each target for FUZZ_SECONDS with libFuzzer; what it finds is left in build/fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES := $(wildcard crypto/*.c daemon/conf/*.c daemon/proto/*.c)
+FUZZ_SOURCES := $(wildcard crypto/*.c daemon/conf/*.c daemon/proto/*.c kernel-iface/checksum.c kernel-iface/offload*.c)
 fuzz:
 	scripts/deps check
 	$(Q)mkdir -p $(BUILD)/fuzz

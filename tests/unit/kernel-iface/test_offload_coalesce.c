@@ -261,18 +261,55 @@ static void test_id(void **state)
         }
 }
 
-/* A UDP datagram without a checksum would get one. */
+/* Adds to a 16-bit field, in one's complement, as a checksum does. */
+static void bump(size_t packet, size_t at, uint32_t plus)
+{
+        uint8_t *copies[] = { packets[packet].bytes + at, originals[packet] + at };
+
+        for (int i = 0; i < 2; i++) {
+                uint32_t value = ((uint32_t)copies[i][0] << 8 | copies[i][1]) + plus;
+                put(&copies[i], (value & 0xffff) + (value >> 16), 2);
+        }
+}
+
+/* A UDP datagram without a checksum would get one, even where that of its bytes happens to be zero. */
 static void test_no_checksum(void **state)
 {
         (void)state;
-        for (int i = 0; i < 2; i++) {
-                struct shape s = plain_shape(true, false);
-                add(&s);
-                memset(packets[i].bytes + 26, 0, 2);
-                memset(originals[i] + 26, 0, 2);
+        for (int zero = 0; zero < 2; zero++) {
+                for (size_t i = 0; i < 2; i++) {
+                        struct shape s = plain_shape(true, false);
+                        add(&s);
+                        uint32_t check = (uint32_t)packets[i].bytes[26] << 8 | packets[i].bytes[27];
+                        bump(i, 28, check);          /* so much more in the payload, */
+                        bump(i, 26, 0xffff - check); /* and all ones are right, */
+                        if (!zero) continue;
+                        memset(packets[i].bytes + 26, 0, 2); /* and zeros too, but for their meaning */
+                        memset(originals[i] + 26, 0, 2);
+                }
+                assert_int_equal(coalesce_and_check(ALL), zero ? 2 : 1);
+                clear();
         }
-        assert_int_equal(coalesce_and_check(ALL), 2);
-        clear();
+}
+
+/* Lengths that belie the packet's, with checksums to match. */
+static void test_lengths(void **state)
+{
+        (void)state;
+        for (int four = 0; four < 2; four++)
+                for (int udp = 0; udp < 2; udp++)
+                        for (size_t which = 0; which < 2; which++) {
+                                struct shape s = plain_shape(four, !udp);
+                                size_t ip = ip_size(&s), field = udp ? ip + 4 : four ? 2 : 4;
+                                add(&s);
+                                s = after(&s);
+                                add(&s);
+                                bump(which, field, 1);
+                                if (udp) bump(which, ip + 6, 0xfffe);
+                                if (!udp && four) bump(which, 10, 0xfffe);
+                                assert_int_equal(coalesce_and_check(ALL), 2);
+                                clear();
+                        }
 }
 
 static void test_features(void **state)
@@ -544,10 +581,10 @@ static void test_mangled(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rules),    cmocka_unit_test(test_id),          cmocka_unit_test(test_no_checksum),
-                cmocka_unit_test(test_features), cmocka_unit_test(test_interleaved), cmocka_unit_test(test_limits),
-                cmocka_unit_test(test_barrier),  cmocka_unit_test(test_many_flows),  cmocka_unit_test(test_undo),
-                cmocka_unit_test(test_random),   cmocka_unit_test(test_mangled),
+                cmocka_unit_test(test_rules),   cmocka_unit_test(test_id),       cmocka_unit_test(test_no_checksum),
+                cmocka_unit_test(test_lengths), cmocka_unit_test(test_features), cmocka_unit_test(test_interleaved),
+                cmocka_unit_test(test_limits),  cmocka_unit_test(test_barrier),  cmocka_unit_test(test_many_flows),
+                cmocka_unit_test(test_undo),    cmocka_unit_test(test_random),   cmocka_unit_test(test_mangled),
         };
 
         fill(payload, sizeof payload);

@@ -146,6 +146,7 @@ static const struct {
         { "checksum from the IP header", true, true, VNET(csum_start), 0 },
         { "checksum from behind the TCP header's start", true, true, VNET(csum_start), 24 },
         { "checksum from before it", false, true, VNET(csum_start), 36 },
+        { "checksum from behind the UDP header's start", false, false, VNET(csum_start), 48 },
         { "a checksum elsewhere", true, true, VNET(csum_offset), 6 },
         { "a UDP checksum elsewhere", false, false, VNET(csum_offset), 16 },
         { "no IP", true, true, 0, 0x55 },

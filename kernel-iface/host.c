@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
-enum { ROUNDS = 6 };
+enum { ROUNDS = 6, MARK_TRIES = 4096 };
 
 struct host {
         struct netlink *netlink;
@@ -34,9 +34,25 @@ static bool add_all(struct plan_state *to, const struct plan_state *from)
         return true;
 }
 
+static void drop_journal(struct host *host)
+{
+        unlink(host->path);
+        plan_free(&host->journal.ours);
+        plan_free(&host->journal.before);
+}
+
 /* Opening and closing */
 
-static bool undo_crash(struct host *host, struct host_error *error)
+/* An index means another link after a crash; so does a name. */
+static bool is_same_link(struct host *host)
+{
+        struct link_info info;
+
+        return !netlink_link_by_index(host->netlink, host->journal.ifindex, &info) &&
+               strcmp(info.name, host->journal.link) == 0;
+}
+
+static bool undo_crash(struct host *host, uint64_t netns, struct host_error *error)
 {
         int code = journal_read(host->path, &host->journal);
 
@@ -47,7 +63,21 @@ static bool undo_crash(struct host *host, struct host_error *error)
                         sizeof error->text - strlen(error->text) - 1);
                 return false;
         }
+        if (host->journal.netns && host->journal.netns != netns) { /* of a namespace that is out of reach */
+                drop_journal(host);
+                return true;
+        }
+        host->journal.netns = netns;
+        if (!is_same_link(host)) host->journal.ifindex = 0;
         return host_undo(host, error);
+}
+
+/* Its index from then on. A link that is not there yet is looked for again when it is needed. */
+static void find_index(struct host *host)
+{
+        struct link_info info;
+
+        if (!netlink_link(host->netlink, host->journal.link, &info)) host->journal.ifindex = info.ifindex;
 }
 
 struct host *host_open(const char *link, const char *journal, struct host_error *error)
@@ -69,8 +99,12 @@ struct host *host_open(const char *link, const char *journal, struct host_error 
                 fail(error, code, "netlink");
                 goto free_path;
         }
-        if (!undo_crash(host, error)) goto close_netlink;
+        uint64_t netns = journal_netns();
+        if (!undo_crash(host, netns, error)) goto close_netlink;
         strcpy(host->journal.link, link);
+        host->journal.ifindex = 0;
+        host->journal.netns = netns;
+        find_index(host);
         return host;
 
 close_netlink:
@@ -94,7 +128,8 @@ void host_close(struct host *host)
 
 int host_link(struct host *host, struct link_info *out)
 {
-        return netlink_link(host->netlink, host->journal.link, out);
+        if (!host->journal.ifindex) find_index(host);
+        return host->journal.ifindex ? netlink_link_by_index(host->netlink, host->journal.ifindex, out) : -ENODEV;
 }
 
 /* One change: `ours` is what may be removed on the way. */
@@ -160,7 +195,7 @@ static bool note_values(struct host *host, const struct plan_state *current, con
                 struct plan_item item = current->items[i];
                 if (item.kind != PLAN_MTU && item.kind != PLAN_UP && item.kind != PLAN_VALID_MARK) continue;
                 if (plan_value(&host->journal.before, item.kind) || !plan_value(wanted, item.kind)) continue;
-                if (item.kind == PLAN_VALID_MARK) journal_shared(host->path, item.kind, &item);
+                if (item.kind == PLAN_VALID_MARK) journal_shared(host->path, host->journal.netns, item.kind, &item);
                 if (!plan_add(&host->journal.before, &item)) return false;
         }
         plan_sort(&host->journal.before);
@@ -189,7 +224,7 @@ static bool return_values(struct host *host, const struct plan_state *current, s
         struct plan_item other;
 
         if (was && is && is->value == 1 && !plan_value(wanted, PLAN_VALID_MARK) &&
-            !journal_shared(host->path, PLAN_VALID_MARK, &other) && !plan_add(wanted, was))
+            !journal_shared(host->path, host->journal.netns, PLAN_VALID_MARK, &other) && !plan_add(wanted, was))
                 return false;
         plan_sort(wanted);
         return true;
@@ -202,13 +237,6 @@ static void forget_values(struct plan_state *before, enum plan_kind kind)
         for (size_t i = 0; i < before->count; i++)
                 if (before->items[i].kind != kind) before->items[kept++] = before->items[i];
         before->count = kept;
-}
-
-static void drop_journal(struct host *host)
-{
-        unlink(host->path);
-        plan_free(&host->journal.ours);
-        plan_free(&host->journal.before);
 }
 
 /* What applying needs to know, read once before anything is changed. */
@@ -268,6 +296,13 @@ static bool write_journal(struct host *host, const struct plan_state *ours, stru
         return code ? fail(error, code, host->path) : true;
 }
 
+/* What was noted for a change that did not come about is forgotten: another may come when the values are others. */
+static void unnote_values(struct host *host, const struct plan_state *noted)
+{
+        plan_free(&host->journal.before);
+        add_all(&host->journal.before, noted);
+}
+
 /* Back to where the change began; the first error is the one that is told. */
 static void roll_back(struct host *host, struct change *change, const struct plan_state *noted)
 {
@@ -278,8 +313,7 @@ static void roll_back(struct host *host, struct change *change, const struct pla
                 write_journal(host, &host->journal.ours, &ignored);
                 return;
         }
-        plan_free(&host->journal.before);
-        add_all(&host->journal.before, noted);
+        unnote_values(host, noted);
         if (host->journal.ours.count || host->journal.before.count) write_journal(host, &host->journal.ours, &ignored);
         else
                 drop_journal(host);
@@ -288,7 +322,12 @@ static void roll_back(struct host *host, struct change *change, const struct pla
 static bool carry_out(struct host *host, struct change *change, const struct plan_state *noted,
                       struct host_error *error)
 {
-        if (!write_journal(host, &change->reach, error)) return false;
+        struct host_error ignored;
+
+        if (!write_journal(host, &change->reach, error)) {
+                unnote_values(host, noted);
+                return false;
+        }
         if (!converge(host, &change->reach, &change->wanted, false, error)) {
                 roll_back(host, change, noted);
                 return false;
@@ -297,7 +336,8 @@ static bool carry_out(struct host *host, struct change *change, const struct pla
         plan_free(&host->journal.ours);
         host->journal.ours = change->goal;
         change->goal = (struct plan_state){ 0 };
-        return write_journal(host, &host->journal.ours, error);
+        write_journal(host, &host->journal.ours, &ignored); /* the one that lies there names all of this, and more */
+        return true;
 }
 
 static bool find_link(struct host *host, const struct host_state *want, struct link_info *link,
@@ -321,7 +361,7 @@ static bool find_link(struct host *host, const struct host_state *want, struct l
                          host->journal.link, host->journal.link);
                 return false;
         }
-        host->journal.ifindex = link->ifindex;
+        memcpy(host->journal.link, link->name, sizeof host->journal.link); /* it may have a new one */
         return true;
 }
 
@@ -341,11 +381,19 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
                 fail(error, code, "reading the host's state");
                 goto out;
         }
-        if (!add_all(&noted, &host->journal.before) || !prepare(host, &change)) {
+        if (!add_all(&noted, &host->journal.before)) {
                 fail(error, ENOMEM, "planning");
                 goto out;
         }
-        ok = changes_nothing(&change) || carry_out(host, &change, &noted, error);
+        if (!prepare(host, &change)) {
+                fail(error, ENOMEM, "planning");
+                unnote_values(host, &noted);
+        } else if (changes_nothing(&change)) {
+                unnote_values(host, &noted);
+                ok = true;
+        } else {
+                ok = carry_out(host, &change, &noted, error);
+        }
 out:
         free_change(&change);
         plan_free(&noted);
@@ -371,7 +419,7 @@ bool host_undo(struct host *host, struct host_error *error)
                 const struct plan_item *is = plan_value(&current, was->kind);
                 if (!is) continue; /* it went with its link */
                 if (was->kind == PLAN_VALID_MARK &&
-                    (is->value != 1 || journal_shared(host->path, PLAN_VALID_MARK, &other)))
+                    (is->value != 1 || journal_shared(host->path, host->journal.netns, PLAN_VALID_MARK, &other)))
                         continue; /* changed by others, or still needed by another link */
                 if (!plan_add(&wanted, was)) goto out;
         }
@@ -382,4 +430,26 @@ out:
         plan_free(&wanted);
         plan_free(&current);
         return ok;
+}
+
+static bool holds_rules(const struct plan_state *ours, uint32_t mark)
+{
+        for (size_t i = 0; i < ours->count; i++)
+                if (ours->items[i].kind == PLAN_RULES && ours->items[i].mark == mark) return true;
+        return false;
+}
+
+bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error)
+{
+        *error = (struct host_error){ 0 };
+        for (uint32_t number = MARK_FIRST; number < MARK_FIRST + MARK_TRIES; number++) {
+                bool used = false;
+                int code =
+                        holds_rules(&host->journal.ours, number) ? 0 : netlink_mark_used(host->netlink, number, &used);
+                if (code) return fail(error, code, "looking for an unused mark");
+                if (used) continue;
+                *mark = number;
+                return true;
+        }
+        return fail(error, EBUSY, "looking for an unused mark: set FwMark");
 }

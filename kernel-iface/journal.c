@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ int journal_write(const char *path, const struct journal *journal)
                 close(fd);
                 goto unlink_next;
         }
-        fprintf(file, "link %s %d\n", journal->link, journal->ifindex);
+        fprintf(file, "link %s %d %" PRIu64 "\n", journal->link, journal->ifindex, journal->netns);
         write_items(file, "was", &journal->before);
         write_items(file, "ours", &journal->ours);
         errno = 0;
@@ -61,7 +62,7 @@ static int read_line(struct journal *journal, const char *line)
         struct plan_item item;
         char name[IFNAMSIZ];
 
-        if (sscanf(line, "link %15s %d", name, &journal->ifindex) == 2) {
+        if (sscanf(line, "link %15s %d %" SCNu64, name, &journal->ifindex, &journal->netns) >= 2) {
                 memcpy(journal->link, name, sizeof name);
                 return 0;
         }
@@ -102,13 +103,20 @@ void journal_free(struct journal *journal)
         *journal = (struct journal){ 0 };
 }
 
-static bool holds(const char *path, enum plan_kind kind, struct plan_item *item)
+uint64_t journal_netns(void)
+{
+        struct stat info;
+
+        return stat("/proc/self/ns/net", &info) ? 0 : info.st_ino;
+}
+
+static bool holds(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
 {
         struct journal journal;
         bool found = false;
 
         if (journal_read(path, &journal)) return false;
-        const struct plan_item *value = plan_value(&journal.before, kind);
+        const struct plan_item *value = journal.netns == netns ? plan_value(&journal.before, kind) : NULL;
         if (value) {
                 *item = *value;
                 found = true;
@@ -117,7 +125,7 @@ static bool holds(const char *path, enum plan_kind kind, struct plan_item *item)
         return found;
 }
 
-bool journal_shared(const char *path, enum plan_kind kind, struct plan_item *item)
+bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
 {
         char copy[PATH_MAX], other[PATH_MAX + NAME_MAX + 2];
         const char *slash = strrchr(path, '/');
@@ -134,7 +142,7 @@ bool journal_shared(const char *path, enum plan_kind kind, struct plan_item *ite
                 const char *its = strrchr(entry->d_name, '.');
                 if (!its || strcmp(its, ending) != 0 || strcmp(entry->d_name, own) == 0) continue;
                 snprintf(other, sizeof other, "%s/%s", folder, entry->d_name);
-                found = holds(other, kind, item);
+                found = holds(other, netns, kind, item);
         }
         closedir(dir);
         return found;

@@ -1,8 +1,6 @@
-/* The intent, written before it is carried out, so that whoever finds it after a crash can undo it. One text file a link:
- *     link wg0 7
- *     was mtu 1500
- *     ours route 10.1.0.0/24 table 254
- * It is replaced as a whole (rename); it lies in /run, so it does not outlive a boot and needs no fsync. */
+/* The intent, written before it is carried out, so that whoever finds it after a crash can undo it. One text file a
+ * link: link wg0 7 4026531840 was mtu 1500 ours route 10.1.0.0/24 table 254 It is replaced as a whole (rename); it lies
+ * in /run, so it does not outlive a boot and needs no fsync. */
 #ifndef KERNEL_IFACE_JOURNAL_H
 #define KERNEL_IFACE_JOURNAL_H
 
@@ -13,6 +11,7 @@
 struct journal {
         char link[IFNAMSIZ];
         int ifindex;              /* another link of the same name is not the one that was changed */
+        uint64_t netns;           /* inode of the network namespace: all share one folder; 0: not known */
         struct plan_state ours;   /* what we added: to be removed */
         struct plan_state before; /* the values that we changed, as they were: to be set again */
 };
@@ -23,7 +22,11 @@ int journal_write(const char *path, const struct journal *journal);
 int journal_read(const char *path, struct journal *journal);
 void journal_free(struct journal *journal);
 
-/* Whether the journal of another link in the same folder holds a value of this kind too; *item is then what it was before. */
-bool journal_shared(const char *path, enum plan_kind kind, struct plan_item *item);
+/* Of the network namespace that the process is in; 0: it cannot be told. */
+uint64_t journal_netns(void);
+
+/* Whether the journal of another link of the namespace `netns`, in the same folder, holds a value of this kind too;
+ * *item is then what it was before. */
+bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item);
 
 #endif

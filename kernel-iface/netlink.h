@@ -51,6 +51,9 @@ enum rules_state { RULES_NONE, RULES_BROKEN /* one, several, or in the wrong ord
 int netlink_change_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, bool add);
 int netlink_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, enum rules_state *state);
 
+/* Whether a rule of either family looks up the table `number` or matches it as a mark, or a route is in that table. */
+int netlink_mark_used(struct netlink *netlink, uint32_t number, bool *used);
+
 /* MTU of the route to `address`, with `mark`, not through `ifindex`; -ENETUNREACH: there is none. */
 int netlink_route_mtu(struct netlink *netlink, const union socket_address *address, uint32_t mark, int ifindex,
                       uint32_t *mtu);

@@ -141,3 +141,72 @@ int netlink_change_rules(struct netlink *netlink, uint8_t family, uint32_t mark,
         if (error) remove_all(netlink, &in_table);
         return error;
 }
+
+/* numbers that are taken */
+
+struct use_search {
+        uint32_t number;
+        bool found;
+};
+
+static void on_any_rule(struct nlmsghdr *header, void *arg)
+{
+        struct use_search *search = arg;
+        struct nlattr *attrs[FRA_MAX + 1];
+        struct fib_rule_hdr *info;
+
+        if (header->nlmsg_type != RTM_NEWRULE || nlmsg_parse(header, sizeof *info, attrs, FRA_MAX, NULL)) return;
+        info = nlmsg_data(header);
+        uint32_t mark = get_u32(attrs[FRA_FWMARK], 0), mask = get_u32(attrs[FRA_FWMASK], 0xffffffff);
+        bool table = info->action == FR_ACT_TO_TBL && get_u32(attrs[FRA_TABLE], info->table) == search->number;
+        if (table || (mark && (search->number & mask) == mark)) search->found = true;
+}
+
+static void on_any_route(struct nlmsghdr *header, void *arg)
+{
+        struct use_search *search = arg;
+        struct nlattr *attrs[RTA_MAX + 1];
+        struct rtmsg *info;
+
+        if (header->nlmsg_type != RTM_NEWROUTE || nlmsg_parse(header, sizeof *info, attrs, RTA_MAX, NULL)) return;
+        info = nlmsg_data(header);
+        if (get_u32(attrs[RTA_TABLE], info->rtm_table) == search->number) search->found = true;
+}
+
+static int search_rules(struct netlink *netlink, uint8_t family, struct use_search *search)
+{
+        struct fib_rule_hdr header = { .family = family };
+        struct nl_msg *msg = transact_message(RTM_GETRULE, NLM_F_DUMP, &header, sizeof header);
+
+        return msg ? transact(netlink, msg, on_any_rule, search) : -ENOMEM;
+}
+
+static int search_routes(struct netlink *netlink, uint8_t family, struct use_search *search)
+{
+        struct rtmsg header = { .rtm_family = family };
+        struct nl_msg *msg = transact_message(RTM_GETROUTE, NLM_F_DUMP, &header, sizeof header);
+
+        if (!msg) return -ENOMEM;
+        if (nla_put_u32(msg, RTA_TABLE, search->number)) return transact_discard(msg); /* sifted there, or here */
+        int error = transact(netlink, msg, on_any_route, search);
+        return error == -ENOENT ? 0 : error; /* no such table */
+}
+
+int netlink_mark_used(struct netlink *netlink, uint32_t number, bool *used)
+{
+        static const uint8_t families[] = { AF_INET, AF_INET6 };
+        struct use_search search = { .number = number };
+
+        for (size_t i = 0; i < sizeof families && !search.found; i++) {
+                int error = -EAGAIN;
+                for (int tries = 0; error == -EAGAIN && tries < TRANSACT_TRIES; tries++)
+                        error = search_rules(netlink, families[i], &search);
+                if (error) return error;
+                error = -EAGAIN;
+                for (int tries = 0; error == -EAGAIN && !search.found && tries < TRANSACT_TRIES; tries++)
+                        error = search_routes(netlink, families[i], &search);
+                if (error && !search.found) return error;
+        }
+        *used = search.found;
+        return 0;
+}

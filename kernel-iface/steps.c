@@ -60,10 +60,10 @@ static int read_link(struct netlink *netlink, struct steps_link *link, const str
                      struct plan_state *current)
 {
         struct link_info info;
-        int error = netlink_link(netlink, link->name, &info);
+        int error = link->ifindex ? netlink_link_by_index(netlink, link->ifindex, &info) : -ENODEV;
 
-        link->here = !error && info.ifindex == link->ifindex;
-        if (error == -ENODEV || (!error && !link->here)) return 0;
+        link->here = !error;
+        if (error == -ENODEV) return 0;
         if (error) return error;
         link->up = info.up;
         struct plan_item mtu = { .kind = PLAN_MTU, .value = info.mtu };

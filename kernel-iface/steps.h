@@ -6,15 +6,15 @@
 #include "kernel-iface/plan.h"
 
 struct steps_link {
-        const char *name;
-        int ifindex; /* in: of the link meant. A link of this name with another index counts as none */
-        bool here;   /* out of steps_read() */
+        const char *name; /* for messages */
+        int ifindex;      /* in: of the link meant; 0: it is gone */
+        bool here;        /* out of steps_read() */
         bool up;
 };
 
-/* The items that are there: of the link all, but of others' routes only those that are wanted (so that they are not added, and
- * never removed); of the rest (rules, sysctl) those that `ours` or `wanted` name. Broken rules count as there only
- * when they are not wanted: so they are mended, or removed. 0 or -errno; the caller frees *current. */
+/* The items that are there: of the link all, but of others' routes only those that are wanted (so that they are not
+ * added, and never removed); of the rest (rules, sysctl) those that `ours` or `wanted` name. Broken rules count as
+ * there only when they are not wanted: so they are mended, or removed. 0 or -errno; the caller frees *current. */
 int steps_read(struct netlink *netlink, struct steps_link *link, const struct plan_state *ours,
                const struct plan_state *wanted, struct plan_state *current);
 

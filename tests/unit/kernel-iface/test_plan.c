@@ -218,7 +218,7 @@ static void test_texts(void **state)
 static void test_journal(void **state)
 {
         char folder[] = "/tmp/test_plan.XXXXXX", path[64], other[64];
-        struct journal out = { .link = "wg0", .ifindex = 12 }, in;
+        struct journal out = { .link = "wg0", .ifindex = 12, .netns = 5 }, in;
         struct plan_item item = { .kind = PLAN_VALID_MARK, .value = 0 };
         struct stat info;
 
@@ -236,23 +236,25 @@ static void test_journal(void **state)
                 assert_int_equal(journal_read(path, &in), 0);
                 assert_string_equal(in.link, "wg0");
                 assert_int_equal(in.ifindex, 12);
+                assert_int_equal(in.netns, 5);
                 assert_int_equal(in.ours.count, out.ours.count);
                 assert_int_equal(in.before.count, out.before.count);
                 for (size_t n = 0; n < in.ours.count; n++)
                         assert_int_equal(plan_compare(&in.ours.items[n], &out.ours.items[n]), 0);
                 journal_free(&in);
         }
-        assert_false(journal_shared(path, PLAN_VALID_MARK, &item));
-        struct journal second = { .link = "wg1", .ifindex = 3 };
+        assert_false(journal_shared(path, 5, PLAN_VALID_MARK, &item));
+        struct journal second = { .link = "wg1", .ifindex = 3, .netns = 5 };
         plan_add(&second.before, &item);
         assert_int_equal(journal_write(other, &second), 0);
         item.value = 9;
-        assert_true(journal_shared(path, PLAN_VALID_MARK, &item));
+        assert_true(journal_shared(path, 5, PLAN_VALID_MARK, &item));
         assert_int_equal(item.value, 0);
-        assert_false(journal_shared(path, PLAN_MTU, &item));
+        assert_false(journal_shared(path, 5, PLAN_MTU, &item));
+        assert_false(journal_shared(path, 6, PLAN_VALID_MARK, &item)); /* of another network namespace */
         plan_free(&out.before);
         assert_int_equal(journal_write(path, &out), 0);
-        assert_false(journal_shared(other, PLAN_VALID_MARK, &item)); /* its own does not count */
+        assert_false(journal_shared(other, 5, PLAN_VALID_MARK, &item)); /* its own does not count */
         assert_int_equal(journal_write("/nowhere/wg0.state", &out), -ENOENT);
         journal_free(&out);
         journal_free(&second);

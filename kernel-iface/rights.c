@@ -70,6 +70,13 @@ static bool has_exactly(const unsigned *caps, size_t count, capng_type_t set)
         return true;
 }
 
+static bool may_do_only(const unsigned *caps, size_t count)
+{
+        return !capng_get_caps_process() && has_exactly(caps, count, CAPNG_EFFECTIVE) &&
+               has_exactly(caps, count, CAPNG_PERMITTED) && has_exactly(NULL, 0, CAPNG_INHERITABLE) &&
+               has_exactly(NULL, 0, CAPNG_AMBIENT);
+}
+
 /* Sets permitted, effective and bounding to `caps` and all else to nothing, and believes only what is read back. */
 static int limit_capabilities(const unsigned *caps, size_t count)
 {
@@ -82,11 +89,7 @@ static int limit_capabilities(const unsigned *caps, size_t count)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
         capng_apply(CAPNG_SELECT_CAPS);
 
-        if (capng_get_caps_process()) return -EIO;
-        bool exact = has_exactly(caps, count, CAPNG_EFFECTIVE) && has_exactly(caps, count, CAPNG_PERMITTED) &&
-                     has_exactly(caps, count, CAPNG_BOUNDING_SET) && has_exactly(NULL, 0, CAPNG_INHERITABLE) &&
-                     has_exactly(NULL, 0, CAPNG_AMBIENT);
-        return exact ? 0 : -EPERM;
+        return may_do_only(caps, count) && has_exactly(caps, count, CAPNG_BOUNDING_SET) ? 0 : -EPERM;
 }
 
 int keeper_confine(struct rights_error *error)
@@ -173,9 +176,21 @@ static int drop_identity(uid_t uid, gid_t gid)
         return real == uid && effective == uid && saved == uid ? 0 : -EPERM;
 }
 
-int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error)
+/* Nobody looks into it, and it does not outlive its parent. Comes after the uid and capabilities: a change of rights
+ * clears the death signal. */
+static int bind_to_parent(pid_t parent, struct rights_error *error)
 {
         const struct rlimit no_core = { 0, 0 };
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return fail(error, "no_new_privs", -errno);
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) return fail(error, "undumpable", -errno);
+        setrlimit(RLIMIT_CORE, &no_core);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return fail(error, "death with the keeper", -errno);
+        return getppid() == parent ? 0 : fail(error, "death with the keeper", -ESRCH);
+}
+
+int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error)
+{
         pid_t parent = getppid();
         int code;
 
@@ -190,13 +205,26 @@ int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, str
         if (code) return fail(error, "own uid", code);
         code = limit_capabilities(NULL, 0);
         if (code) return fail(error, "capabilities", code);
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return fail(error, "no_new_privs", -errno);
-        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) return fail(error, "undumpable", -errno);
-        setrlimit(RLIMIT_CORE, &no_core);
-        /* after the uid: a change of rights clears it */
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return fail(error, "death with the keeper", -errno);
-        if (getppid() != parent) return fail(error, "death with the keeper", -ESRCH);
+        code = bind_to_parent(parent, error);
+        if (code) return code;
         code = filter_tunnel();
+        return code ? fail(error, "seccomp", code) : 0;
+}
+
+/* resolver */
+
+int resolver_confine(struct rights_error *error)
+{
+        pid_t parent = getppid();
+        int code;
+
+        capng_clear(CAPNG_SELECT_ALL);
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+        capng_apply(CAPNG_SELECT_CAPS);
+        if (!may_do_only(NULL, 0)) return fail(error, "capabilities", -EPERM);
+        code = bind_to_parent(parent, error);
+        if (code) return code;
+        code = filter_resolver();
         return code ? fail(error, "seccomp", code) : 0;
 }
 

@@ -32,7 +32,7 @@ int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, str
  * without execve), NoNewPrivs, undumpable, PDEATHSIG SIGKILL, and a seccomp filter on top of the keeper's: nothing is
  * opened for writing, made, renamed, removed or handed to others (EACCES), no process started or signalled (EPERM), and
  * no socket but IPv4, IPv6 and netlink (EACCES: the system bus would do for uid 0 what it may no longer do itself).
- * getaddrinfo() works with what files and DNS know. Open descriptors stay: close them first. */
+ * getaddrinfo() works with what files and DNS know. Open descriptors stay: close them first. 0 or -errno. */
 int resolver_confine(struct rights_error *error);
 
 /* The arena for keys: `size` bytes of address space, mlock2(MLOCK_ONFAULT), MADV_DONTDUMP, MADV_WIPEONFORK. NULL:

@@ -9,17 +9,23 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,6 +121,17 @@ static int as_tunnel(const int *keep, size_t count)
         tunnel_identity("wg-test", &uid, &gid);
         int code = tunnel_confine(uid, gid, keep, count, &error);
         if (code) fprintf(stderr, "# tunnel: %s: %s\n", error.step, strerror(-error.error));
+        return code;
+}
+
+/* As the keeper's child: on top of its rights and its filter. */
+static int as_resolver(const int *keep, size_t count)
+{
+        struct rights_error error = { "", 0 };
+        int code = as_keeper(keep, count);
+
+        if (!code) code = resolver_confine(&error);
+        if (code) fprintf(stderr, "# resolver: %s: %s\n", error.step, strerror(-error.error));
         return code;
 }
 
@@ -273,11 +290,26 @@ static int act_reuse_port(void)
         return setsockopt(0, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
 }
 
+static int act_truncate(void)
+{
+        return ftruncate(0, 0);
+}
+
+static int act_new_epoll(void)
+{
+        return epoll_create1(0);
+}
+
+static int act_shutdown(void)
+{
+        return shutdown(0, SHUT_RDWR);
+}
+
 static void test_tunnel_is_killed_for(void **state)
 {
         static int (*const acts[])(void) = {
-                act_socket,        act_open,      act_ioctl,      act_exec, act_fork, act_executable_memory,
-                act_signal_parent, act_duplicate, act_reuse_port,
+                act_socket,        act_open,      act_ioctl,      act_exec,     act_fork,      act_executable_memory,
+                act_signal_parent, act_duplicate, act_reuse_port, act_truncate, act_new_epoll, act_shutdown,
         };
 
         (void)state;
@@ -334,7 +366,133 @@ static void test_keeper_is_denied(void **state)
         assert_int_equal(finish(&child), 0);
 }
 
+/* Files that a resolver is let loose on: one that is there, and one that is not. */
+static char folder[] = "/tmp/test_rights.XXXXXX", there[64], nowhere[64];
+
+static int refused(int answer, int code)
+{
+        return answer == -1 && errno == code;
+}
+
+static int act_resolver_files(void)
+{
+        static const int ways[] = { O_WRONLY,           O_RDWR, O_RDONLY | O_CREAT,
+                                    O_RDONLY | O_TRUNC, 3,      O_APPEND | O_WRONLY,
+                                    O_PATH | O_CREAT };
+
+        for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+                if (!refused(open(there, ways[i], 0600), EACCES)) return 10 + (int)i;
+                if (!refused((int)syscall(SYS_open, there, ways[i], 0600), EACCES)) return 20 + (int)i;
+        }
+        if (!refused(open(nowhere, O_WRONLY | O_CREAT, 0600), EACCES)) return 1;
+        if (!refused(open(folder, O_TMPFILE | O_RDWR, 0600), EACCES)) return 2;
+        if (!refused((int)syscall(SYS_openat2, AT_FDCWD, there, &(struct { uint64_t how[3]; }){ 0 }, 24), ENOSYS))
+                return 3;
+        if (!refused(creat(nowhere, 0600), EACCES) || !refused(mkdir(nowhere, 0700), EACCES)) return 4;
+        if (!refused(unlink(there), EACCES) || !refused(rename(there, nowhere), EACCES)) return 5;
+        if (!refused(link(there, nowhere), EACCES) || !refused(symlink(there, nowhere), EACCES)) return 6;
+        if (!refused(chmod(there, 0777), EACCES) || !refused(chown(there, 1, 1), EACCES)) return 7;
+        if (!refused(truncate(there, 0), EACCES) || !refused(rmdir(folder), EACCES)) return 8;
+        if (!refused(mkfifo(nowhere, 0600), EACCES)) return 9;
+        if (!refused(setxattr(there, "user.x", "y", 1, 0), EACCES) ||
+            !refused(utimensat(AT_FDCWD, there, NULL, 0), EACCES))
+                return 30;
+        int fd = open(there, O_RDONLY); /* reading is what it is for */
+        if (fd < 0) return 31;
+        return refused(fchmod(fd, 0777), EACCES) && refused(fchown(fd, 1, 1), EACCES) ? 0 : 32;
+}
+
+static int act_resolver_others(void)
+{
+        struct rlimit limit = { 1, 1 };
+
+        if (!refused(fork(), EPERM) || !refused((int)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), EPERM)) return 1;
+        if (!refused((int)syscall(SYS_clone3, NULL, 0), EPERM) || !refused((int)syscall(SYS_vfork), EPERM)) return 2;
+        if (!refused(execl("/bin/true", "true", NULL), EPERM)) return 3;
+        if (!refused(kill(getppid(), 0), EPERM) || !refused(kill(0, 0), EPERM) || !refused(kill(-1, 0), EPERM))
+                return 4;
+        if (!refused((int)syscall(SYS_tgkill, getppid(), getppid(), 0), EPERM)) return 5;
+        if (kill(getpid(), 0)) return 6; /* raise() and abort() */
+        if (!refused(unshare(CLONE_NEWNS), EPERM) || !refused(mount("x", "/", "tmpfs", 0, ""), EPERM)) return 7;
+        if (!refused((int)syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, &limit, NULL), EPERM)) return 8;
+        if (!refused(setns(0, 0), EPERM)) return 9;
+        if (!refused(socket(AF_UNIX, SOCK_STREAM, 0), EACCES) || !refused(socket(AF_VSOCK, SOCK_STREAM, 0), EACCES))
+                return 10;
+        return 0;
+}
+
+/* By name and number, with the kernel's list of addresses as getaddrinfo asks for it, and a question sent to a server.
+ */
+static int act_resolver_work(void)
+{
+        struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG };
+        struct sockaddr_in server = { .sin_family = AF_INET,
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                      .sin_port = htons(9) };
+        struct addrinfo *found = NULL;
+        struct pollfd one = { .events = POLLIN };
+        int waiting;
+
+        if (getaddrinfo("localhost", "51820", &hints, &found) || !found) return 1;
+        int family = found->ai_family;
+        freeaddrinfo(found);
+        if (family != AF_INET && family != AF_INET6) return 2;
+        one.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (one.fd < 0 || connect(one.fd, (struct sockaddr *)&server, sizeof server)) return 3;
+        if (send(one.fd, "?", 1, MSG_NOSIGNAL) != 1 || poll(&one, 1, 0) < 0 || ioctl(one.fd, FIONREAD, &waiting))
+                return 4;
+        return socket(AF_INET6, SOCK_STREAM, 0) >= 0 || errno == EAFNOSUPPORT ? 0 : 5;
+}
+
+static void test_resolver_is_denied(void **state)
+{
+        static int (*const acts[])(void) = { act_resolver_files, act_resolver_others, act_resolver_work };
+        struct stat info;
+
+        (void)state;
+        need_root();
+        assert_non_null(mkdtemp(folder));
+        snprintf(there, sizeof there, "%s/there", folder);
+        snprintf(nowhere, sizeof nowhere, "%s/nowhere", folder);
+        int fd = open(there, O_WRONLY | O_CREAT, 0600);
+        assert_int_equal(write(fd, "text", 4), 4);
+        close(fd);
+        int statuses[3];
+        for (size_t i = 0; i < 3; i++) {
+                struct child child = start(as_resolver, acts[i]);
+                assert_int_equal(hear(child.said), SAID_CONFINED);
+                statuses[i] = finish(&child);
+        }
+        assert_int_equal(stat(there, &info), 0);
+        int made = access(nowhere, F_OK) == 0;
+        unlink(there);
+        unlink(nowhere);
+        rmdir(folder);
+        for (size_t i = 0; i < 3; i++)
+                if (statuses[i]) fail_msg("act %zu: status %#x", i, (unsigned)statuses[i]);
+        assert_int_equal(info.st_size, 4);
+        assert_int_equal(info.st_mode & 0777, 0600);
+        assert_false(made);
+}
+
 #endif
+
+/* The bounding set is the keeper's, who has not the right to narrow it. */
+static void test_resolver_has_nothing(void **state)
+{
+        static const char *const sets[] = { "CapInh", "CapPrm", "CapEff", "CapAmb" };
+
+        (void)state;
+        need_root();
+        struct child child = start(as_resolver, NULL);
+        assert_int_equal(hear(child.said), SAID_CONFINED);
+        for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
+                assert_int_equal(status_hex(child.pid, sets[i]), 0);
+        assert_int_equal(status_hex(child.pid, "CapBnd"), 1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_BIND_SERVICE);
+        assert_int_equal(status_number(child.pid, "NoNewPrivs"), 1);
+        assert_seccomp(child.pid);
+        assert_int_equal(finish(&child), 0);
+}
 
 static int act_keeper_work(void)
 {
@@ -393,13 +551,12 @@ static void test_keeper_needs_root(void **state)
         assert_int_equal(finish(&child), 0);
 }
 
-/* The tunnel process dies with the keeper that forked it, and by that alone: it holds both ends of the pipe it waits
+/* A child dies with the keeper that forked it, and by that alone: it holds both ends of the pipe it waits
  * on. */
-static void test_tunnel_dies_with_its_parent(void **state)
+static void dies_with_its_parent(int (*confine)(const int *keep, size_t count))
 {
         int lives[2], ready[2], status;
 
-        (void)state;
         need_root();
         assert_return_code(pipe(lives), errno);
         assert_return_code(pipe(ready), errno);
@@ -411,7 +568,7 @@ static void test_tunnel_dies_with_its_parent(void **state)
                 if (fork() == 0) {
                         alarm(20);
                         int keep[] = { lives[1], ready[1], never[0], never[1] };
-                        say(ready[1], as_tunnel(keep, 4) ? SAID_FAILED : SAID_CONFINED);
+                        say(ready[1], confine(keep, 4) ? SAID_FAILED : SAID_CONFINED);
                         wait_for_go(never[0]);
                         _exit(1);
                 }
@@ -430,6 +587,13 @@ static void test_tunnel_dies_with_its_parent(void **state)
         assert_int_equal(hear(lives[0]), 0); /* end of file: the tunnel, its last writer, is gone */
         close(lives[0]);
         close(ready[0]);
+}
+
+static void test_children_die_with_their_parent(void **state)
+{
+        (void)state;
+        dies_with_its_parent(as_tunnel);
+        dies_with_its_parent(as_resolver);
 }
 
 static void test_identity(void **state)
@@ -507,10 +671,12 @@ int main(void)
                 cmocka_unit_test(test_tunnel_is_killed_for),
                 cmocka_unit_test(test_tunnel_can_work),
                 cmocka_unit_test(test_keeper_is_denied),
+                cmocka_unit_test(test_resolver_is_denied),
 #endif
+                cmocka_unit_test(test_resolver_has_nothing),
                 cmocka_unit_test(test_keeper_has_two),
                 cmocka_unit_test(test_keeper_needs_root),
-                cmocka_unit_test(test_tunnel_dies_with_its_parent),
+                cmocka_unit_test(test_children_die_with_their_parent),
                 cmocka_unit_test(test_identity),
                 cmocka_unit_test(test_root_is_refused_as_identity),
                 cmocka_unit_test(test_arena),

@@ -5,15 +5,28 @@
 #include <stdio.h>
 #include <string.h>
 
+static uint64_t allowed_ips_of(const struct engine *engine, const struct peer *peer)
+{
+        const void *cursor = NULL;
+        struct prefix prefix;
+        uint64_t count = 0;
+
+        while (engine_allowed_ip_next(engine, peer, &cursor, &prefix))
+                count++;
+        return count;
+}
+
 bool device_check(const struct device *device, const struct conf *conf, struct conf_error *error)
 {
         bool replace = conf->flags & CONF_REPLACE_PEERS;
         uint64_t peers = replace ? 0 : engine_peer_count(device->engine);
         uint64_t prefixes = replace ? 0 : engine_prefix_count(device->engine);
 
-        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
-                if (replace || !engine_peer_find(device->engine, &peer->public_key)) peers++;
-                for (const struct conf_prefix *allowed = peer->allowed_ips; allowed; allowed = allowed->next)
+        for (const struct conf_peer *wanted = conf->peers; wanted; wanted = wanted->next) {
+                struct peer *peer = replace ? NULL : engine_peer_find(device->engine, &wanted->public_key);
+                if (!peer) peers++;
+                else if (wanted->flags & PEER_REPLACE_ALLOWED_IPS) prefixes -= allowed_ips_of(device->engine, peer);
+                for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next)
                         prefixes += !allowed->remove;
         }
         *error = (struct conf_error){ 0 };
@@ -42,8 +55,7 @@ static void remove_missing(struct engine *engine, const struct conf *conf)
         for (struct peer *next, *peer = engine_peer_next(engine, NULL); peer; peer = next) {
                 next = engine_peer_next(engine, peer);
                 if (!engine_peer_tag(peer)) engine_peer_remove(engine, peer);
-                else
-                        engine_peer_set_tag(peer, 0);
+                else engine_peer_set_tag(peer, 0);
         }
 }
 
@@ -51,8 +63,7 @@ static void set_allowed_ips(struct engine *engine, struct peer *peer, const stru
 {
         for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next)
                 if (allowed->remove) engine_allowed_ip_remove(engine, peer, &allowed->prefix);
-                else
-                        engine_allowed_ip_add(engine, peer, &allowed->prefix);
+                else engine_allowed_ip_add(engine, peer, &allowed->prefix);
 }
 
 static void apply_peer(struct engine *engine, uint64_t now, const struct conf_peer *wanted)
@@ -74,27 +85,14 @@ static void apply_peer(struct engine *engine, uint64_t now, const struct conf_pe
         if (wanted->flags & PEER_HAS_KEEPALIVE) engine_peer_set_keepalive(engine, now, peer, wanted->keepalive);
 }
 
-/* Only a change costs the live sessions. */
-static void apply_private_key(struct engine *engine, uint64_t now, const struct key *private_key)
-{
-        struct key wanted = *private_key, present, public_key;
-        bool has = engine_private_key(engine, &present, &public_key);
-
-        if (!key_is_zero(&wanted)) key_clamp(&wanted);
-        if (has ? !key_equal(&present, &wanted) : !key_is_zero(&wanted)) engine_set_private_key(engine, now, &wanted);
-        sodium_memzero(&present, sizeof present);
-        sodium_memzero(&wanted, sizeof wanted);
-}
-
 void device_apply(struct device *device, uint64_t now, const struct conf *conf, enum uapi_dialect dialect)
 {
         struct engine *engine = device->engine;
 
-        if (conf->flags & CONF_HAS_PRIVATE_KEY) apply_private_key(engine, now, &conf->private_key);
+        if (conf->flags & CONF_HAS_PRIVATE_KEY) engine_set_private_key(engine, now, &conf->private_key);
         if (conf->flags & CONF_REPLACE_PEERS) {
                 if (dialect == UAPI_STRICT) remove_all(engine);
-                else
-                        remove_missing(engine, conf);
+                else remove_missing(engine, conf);
                 /* The allowed IPs come anew for all: one that moves between peers must not stay with the old. */
                 for (struct peer *peer = NULL; (peer = engine_peer_next(engine, peer));)
                         engine_allowed_ips_clear(engine, peer);

@@ -13,7 +13,7 @@ struct device {
         uint16_t listen_port; /* as bound */
         uint32_t fwmark;
         uint64_t kernel_drops;
-        uint32_t mtu;         /* of the interface, as the keeper tells; 0: not known */
+        uint32_t mtu; /* of the interface, as the keeper tells; 0: not known */
 };
 
 /* Fits into the limits? False: *error says what does not. */

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 16 };
+enum { EVENTS = 16, RETRY = 500000000 /* ns */ };
 
 uint64_t keeper_now(void)
 {
@@ -33,17 +33,24 @@ void keeper_watch(struct keeper *keeper, int fd, void *source)
                 log_print(LOG_ERR, "epoll: %s", strerror(errno));
 }
 
+void keeper_unwatch(struct keeper *keeper, int fd)
+{
+        epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, fd, NULL);
+        close(fd);
+}
+
 void keeper_stop(struct keeper *keeper, int status)
 {
         if (!keeper->stop) keeper->status = status;
         keeper->stop = true;
 }
 
+/* A tunnel process that is stopped or slow is no reason to end: its queue holds a hundred messages. */
 int keeper_post(struct keeper *keeper, const struct ipc_message *message, const int *fds, unsigned count)
 {
         int error = ipc_send(keeper->ipc, message, fds, count);
 
-        if (error) keeper_stop(keeper, 1);
+        if (error && error != -EAGAIN) keeper_stop(keeper, 1);
         return error;
 }
 
@@ -76,7 +83,7 @@ static void on_signal(struct keeper *keeper)
 
         while (read(keeper->signals, &info, sizeof info) == sizeof info) {
                 if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) keeper_stop(keeper, 0);
-                if (info.ssi_signo == SIGHUP) control_reload(keeper, NULL);
+                if (info.ssi_signo == SIGHUP && keeper->options->config) control_load(keeper);
         }
         for (pid_t child; (child = waitpid(-1, NULL, WNOHANG)) > 0;) {
                 if (child != keeper->tunnel) continue; /* a loader or a resolver: its descriptor tells the rest */
@@ -88,11 +95,13 @@ static void on_signal(struct keeper *keeper)
 
 static void on_link(struct keeper *keeper)
 {
+        struct ipc_message message = { .type = IPC_PATHS };
         struct link_info info;
         bool changed = false, paths = false;
         int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed, &paths);
 
-        if (error || changed) tunnel_tell_link(keeper); /* an error: it left this namespace, or news was lost */
+        if (error || changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
+        if (paths || error == -ENOBUFS) keeper_post(keeper, &message, NULL, 0);
 }
 
 static void on_files(struct keeper *keeper)
@@ -114,26 +123,21 @@ static void dispatch(struct keeper *keeper, void *source)
         struct client *client = source;
         uint64_t expirations;
 
-        if (source == &keeper->ipc) tunnel_readable(keeper);
-        else if (source == &keeper->signals)
-                on_signal(keeper);
-        else if (source == &keeper->links)
-                on_link(keeper);
-        else if (source == &keeper->files)
-                on_files(keeper);
-        else if (source == &keeper->listeners[1])
-                control_accept(keeper);
-        else if (source == &keeper->timer)
-                (void)!read(keeper->timer, &expirations, sizeof expirations);
-        else if (names_own(keeper, source))
-                names_readable(keeper, source);
-        else if (client->fd >= 0 && keeper->transaction.stage == STAGE_IDLE)
-                control_readable(keeper, client);
+        if (source == &keeper->ipc) serve_tunnel(keeper);
+        else if (source == &keeper->signals) on_signal(keeper);
+        else if (source == &keeper->links) on_link(keeper);
+        else if (source == &keeper->files) on_files(keeper);
+        else if (source == &keeper->listeners[1]) control_accept(keeper);
+        else if (source == &keeper->timer) (void)!read(keeper->timer, &expirations, sizeof expirations);
+        else if (names_own(keeper, source)) names_readable(keeper, source);
+        else if (client->fd >= 0 && keeper->transaction.stage == STAGE_IDLE) control_readable(keeper, client);
 }
 
 static void arm(struct keeper *keeper)
 {
         uint64_t deadline = names_deadline(keeper);
+
+        if (keeper->link_untold && deadline > keeper_now() + RETRY) deadline = keeper_now() + RETRY;
         struct itimerspec at = { 0 };
 
         if (deadline != UINT64_MAX) {
@@ -154,6 +158,7 @@ static void loop(struct keeper *keeper)
                 for (int i = 0; i < count && !keeper->stop; i++)
                         dispatch(keeper, events[i].data.ptr);
                 names_tick(keeper);
+                if (keeper->link_untold) tell_link(keeper);
         }
 }
 
@@ -176,6 +181,7 @@ static void close_all(struct keeper *keeper)
 {
         struct host_error error;
 
+        names_stop(keeper);
         if (keeper->host && !host_undo(keeper->host, &error)) log_print(LOG_ERR, "%s", error.text);
         end_tunnel(keeper);
         if (keeper->host) host_close(keeper->host);

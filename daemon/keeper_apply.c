@@ -1,5 +1,6 @@
 #include "daemon/keeper_state.h"
 
+#include "daemon/conf/handover.h"
 #include "daemon/log.h"
 
 #include <arpa/inet.h>
@@ -58,6 +59,7 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
                 return;
         }
         keeper->transaction.client = client;
+        keeper->transaction.whole = !request->generation;
         control_hold(keeper, true);
         ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text);
 }
@@ -95,8 +97,44 @@ void apply_host_again(struct keeper *keeper)
 
         if (keeper->transaction.stage != STAGE_IDLE || !keeper->current.managed || keeper->current.mtu) return;
         if (!host_apply_resolved(keeper, &keeper->current, &error)) log_print(LOG_ERR, "%s", error.text);
-        else
-                tunnel_tell_link(keeper);
+        else tell_link(keeper);
+}
+
+/* The mark of our own datagrams is set before a rule looks for it: without rules it does nothing, without it they would
+ * lead the tunnel into itself. */
+static bool set_mark(struct keeper *keeper, uint32_t mark, struct host_error *error)
+{
+        int failed = mark == keeper->mark ? 0 : udp_set_mark(&keeper->sockets, mark);
+
+        if (!failed) {
+                keeper->mark = mark;
+                return true;
+        }
+        *error = (struct host_error){ .error = -failed };
+        snprintf(error->text, sizeof error->text, "FwMark: '%u': %s", mark, strerror(-failed));
+        return false;
+}
+
+/* A default route in a table of its own needs a mark; one that the user does not name is chosen once, and kept. */
+static bool choose_mark(struct keeper *keeper, struct host_state *wanted, struct host_error *error)
+{
+        if (!wanted->mark_chosen || wanted->fwmark) return true;
+        if (keeper->current.mark_chosen) wanted->fwmark = keeper->current.fwmark;
+        return wanted->fwmark || host_choose_mark(keeper->host, &wanted->fwmark, error);
+}
+
+static bool apply_to_host(struct keeper *keeper, struct host_state *wanted, struct host_error *error)
+{
+        return choose_mark(keeper, wanted, error) && set_mark(keeper, wanted->fwmark, error) &&
+               host_apply_resolved(keeper, wanted, error);
+}
+
+static void go_back(struct keeper *keeper)
+{
+        struct host_error error;
+
+        if (!apply_to_host(keeper, &keeper->current, &error))
+                log_print(LOG_ERR, "the host's state could not be put back: %s", error.text);
 }
 
 static void prepared(struct keeper *keeper, const struct ipc_message *message)
@@ -105,30 +143,30 @@ static void prepared(struct keeper *keeper, const struct ipc_message *message)
 
         if (message->result.error) {
                 finish(keeper, message->result.error, message->result.line, message->result.text, NULL, 0);
-        } else if (!host_apply_resolved(keeper, &keeper->transaction.wanted, &error)) {
+        } else if (!apply_to_host(keeper, &keeper->transaction.wanted, &error)) {
                 struct ipc_message abort = { .type = IPC_ABORT };
                 keeper_post(keeper, &abort, NULL, 0);
+                set_mark(keeper, keeper->current.fwmark, &(struct host_error){ 0 });
                 finish(keeper, error.error, 0, error.text, NULL, 0);
         } else {
-                ask(keeper, STAGE_COMMITTING, IPC_COMMIT, 0, -1);
+                ask(keeper, STAGE_COMMITTING, IPC_COMMIT, keeper->transaction.wanted.fwmark, -1);
         }
 }
 
 static void committed(struct keeper *keeper, const struct ipc_message *message)
 {
-        struct host_error error;
+        bool whole = keeper->transaction.whole;
 
         if (message->result.error) {
-                if (!host_apply_resolved(keeper, &keeper->current, &error))
-                        log_print(LOG_ERR, "the host's state could not be put back: %s", error.text);
+                go_back(keeper);
                 finish(keeper, message->result.error, message->result.line, message->result.text, NULL, 0);
                 return;
         }
         keeper->current = keeper->transaction.wanted;
         keeper->current_pool = !keeper->current_pool;
         keeper->generation++;
-        names_set(keeper, &keeper->current);
-        tunnel_tell_link(keeper);
+        names_set(keeper, &keeper->current, whole);
+        tell_link(keeper);
         finish(keeper, 0, 0, "", NULL, 0);
 }
 
@@ -148,44 +186,27 @@ void apply_show(struct keeper *keeper, struct client *client, bool secrets)
 
 static void shown(struct keeper *keeper, const struct ipc_message *message)
 {
-        size_t size = records_size(&keeper->current);
-        uint8_t *bytes = malloc(size);
+        int fds[] = { keeper->transaction.status, -1 };
+        const char *config = keeper->options->config;
 
-        if (message->result.error || !bytes) {
-                finish(keeper, message->result.error ? message->result.error : ENOMEM, 0,
-                       "the status could not be read", NULL, 0);
-        } else {
-                records_write(&keeper->current, bytes);
-                lseek(keeper->transaction.status, 0, SEEK_SET);
-                int records = memfd_of("records", bytes, size);
-                int fds[] = { dup(keeper->transaction.status), records };
-                const char *config = keeper->options->config;
-                finish(keeper, records < 0 ? -records : 0, 0, config ? config : "", fds, records < 0 ? 0 : 2);
-                close(fds[0]);
-                if (records >= 0) close(records);
+        if (!message->result.error) fds[1] = handover_records(&keeper->current);
+        if (fds[1] < 0) {
+                finish(keeper, EIO, 0, "the status could not be read", NULL, 0);
+                return;
         }
-        free(bytes);
+        lseek(fds[0], 0, SEEK_SET);
+        keeper->transaction.status = -1; /* is closed here, after it was sent */
+        finish(keeper, 0, 0, config ? config : "", fds, 2);
+        control_close(fds);
 }
 
 void apply_result(struct keeper *keeper, const struct ipc_message *message)
 {
-        if (keeper->transaction.stage == STAGE_IDLE || message->id != keeper->transaction.id) return;
+        if (message->id != keeper->transaction.id) return;
         switch (keeper->transaction.stage) {
-        case STAGE_PREPARING:
-                prepared(keeper, message);
-                break;
-        case STAGE_COMMITTING:
-                committed(keeper, message);
-                break;
-        case STAGE_SHOWING:
-                shown(keeper, message);
-                break;
-        case STAGE_IDLE:
-                break;
+        case STAGE_PREPARING: prepared(keeper, message); break;
+        case STAGE_COMMITTING: committed(keeper, message); break;
+        case STAGE_SHOWING: shown(keeper, message); break;
+        case STAGE_IDLE: break;
         }
-}
-
-void apply_client_gone(struct keeper *keeper, struct client *client)
-{
-        if (keeper->transaction.client == client) keeper->transaction.client = NULL;
 }

@@ -1,13 +1,15 @@
 #include "daemon/keeper_state.h"
 
+#include "daemon/child.h"
 #include "daemon/log.h"
+#include "kernel-iface/rights.h"
 
 #include <arpa/inet.h>
-#include <cap-ng.h>
 #include <fcntl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,13 +24,13 @@ struct answer {
         union socket_address addresses[NAME_ADDRESSES];
 };
 
+/* An address as it stands needs nobody to resolve it. One with a scope by name ("fe80::1%eth0") does: only this side
+ * knows the interfaces. */
 static bool is_literal(const char *host)
 {
-        struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM }, *found;
+        struct in6_addr ignored;
 
-        if (getaddrinfo(host, NULL, &hints, &found)) return false;
-        freeaddrinfo(found);
-        return true;
+        return inet_pton(AF_INET, host, &ignored) == 1 || inet_pton(AF_INET6, host, &ignored) == 1;
 }
 
 static struct name *find(struct keeper *keeper, const uint8_t public_key[PUBLIC_KEY_LEN])
@@ -46,13 +48,37 @@ static bool same_endpoint(const struct host_endpoint *a, const struct host_endpo
 static void stop_resolver(struct keeper *keeper, struct name *name)
 {
         if (name->child < 0) return;
-        close(name->child); /* the child gets EPIPE, if it ever writes */
+        keeper_unwatch(keeper, name->child); /* the child gets EPIPE, if it ever writes */
         name->child = -1;
         keeper->resolving--;
 }
 
-/* A name that stays keeps its address and its place in the queue; only a new one is resolved. */
-void names_set(struct keeper *keeper, const struct host_state *host)
+void names_stop(struct keeper *keeper)
+{
+        for (unsigned i = 0; i < keeper->name_count; i++)
+                if (keeper->names[i].child >= 0) kill(keeper->names[i].pid, SIGKILL);
+}
+
+static void tell_endpoint(struct keeper *keeper, const struct name *name, bool replace)
+{
+        struct ipc_message message = { .type = IPC_ENDPOINT };
+
+        memcpy(message.endpoint.public_key, name->endpoint.public_key, PUBLIC_KEY_LEN);
+        message.endpoint.address = name->address;
+        message.endpoint.replace = replace;
+        keeper_post(keeper, &message, NULL, 0);
+}
+
+static const struct name *find_same(const struct name *names, unsigned count, const struct host_endpoint *endpoint)
+{
+        for (unsigned i = 0; i < count; i++)
+                if (same_endpoint(&names[i].endpoint, endpoint)) return &names[i];
+        return NULL;
+}
+
+/* A name that stays keeps its address and its place in the queue; only a new one is resolved. The addresses are told
+ * anew: the peer may have been removed and added again meanwhile. */
+void names_set(struct keeper *keeper, const struct host_state *host, bool replace)
 {
         static struct name before[NAMES_MAX];
         unsigned before_count = keeper->name_count;
@@ -69,13 +95,14 @@ void names_set(struct keeper *keeper, const struct host_state *host)
                         log_print(LOG_WARNING,
                                   "endpoint %s: only the first %d endpoints given by name are resolved; give addresses",
                                   endpoint->host, NAMES_MAX);
-                        return;
+                        break;
                 }
                 struct name *name = &keeper->names[keeper->name_count++];
+                const struct name *same = find_same(before, before_count, endpoint);
                 *name = (struct name){ .endpoint = *endpoint, .child = -1, .backoff = BACKOFF_MIN * SECOND };
-                for (unsigned old = 0; old < before_count; old++)
-                        if (same_endpoint(&before[old].endpoint, endpoint) && before[old].address.family)
-                                *name = before[old];
+                if (!same || !same->address.family) continue;
+                *name = *same;
+                tell_endpoint(keeper, name, replace);
         }
         names_tick(keeper);
 }
@@ -83,13 +110,12 @@ void names_set(struct keeper *keeper, const struct host_state *host)
 static void resolve_in_child(const struct host_endpoint *endpoint, int to)
 {
         struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV }, *found = NULL;
-        struct answer answer = { 0 };
+        struct answer answer = { .error = EAI_SYSTEM };
+        struct rights_error error;
         char port[8];
 
-        capng_clear(CAPNG_SELECT_BOTH); /* what parses a name server's answer needs no right */
-        capng_apply(CAPNG_SELECT_CAPS);
         snprintf(port, sizeof port, "%u", endpoint->port);
-        answer.error = getaddrinfo(endpoint->host, port, &hints, &found);
+        if (!resolver_confine(&error)) answer.error = getaddrinfo(endpoint->host, port, &hints, &found);
         for (const struct addrinfo *one = found; one && answer.count < NAME_ADDRESSES; one = one->ai_next)
                 if (one->ai_addrlen <= sizeof answer.addresses[0])
                         memcpy(&answer.addresses[answer.count++], one->ai_addr, one->ai_addrlen);
@@ -99,13 +125,12 @@ static void resolve_in_child(const struct host_endpoint *endpoint, int to)
 
 static void start_resolver(struct keeper *keeper, struct name *name)
 {
-        int pair[2];
+        int pair[2], answer;
 
-        if (pipe2(pair, O_CLOEXEC)) return;
-        pid_t child = fork();
-        if (!child) resolve_in_child(&name->endpoint, pair[1]);
-        close(pair[1]);
-        if (child < 0) {
+        if (pipe2(pair, O_CLOEXEC | O_NONBLOCK)) return;
+        name->pid = child_fork(pair[1], &answer);
+        if (!name->pid) resolve_in_child(&name->endpoint, answer);
+        if (name->pid < 0) {
                 close(pair[0]);
                 return;
         }
@@ -140,14 +165,10 @@ static const union socket_address *choose(const struct name *name, const struct 
 
 static void use(struct keeper *keeper, struct name *name, const struct answer *answer)
 {
-        struct ipc_message message = { .type = IPC_ENDPOINT };
-
         name->address = *choose(name, answer);
         name->backoff = BACKOFF_MIN * SECOND;
         name->due = UINT64_MAX; /* again when handshakes stay unanswered */
-        memcpy(message.endpoint.public_key, name->endpoint.public_key, PUBLIC_KEY_LEN);
-        message.endpoint.address = name->address;
-        keeper_post(keeper, &message, NULL, 0);
+        tell_endpoint(keeper, name, true);
         apply_host_again(keeper);
 }
 
@@ -165,11 +186,11 @@ void names_readable(struct keeper *keeper, struct name *name)
 
         if (name->child < 0) return;
         ssize_t got = read(name->child, &answer, sizeof answer);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) return; /* news of the slot's former child */
         stop_resolver(keeper, name);
         bool whole = got == sizeof answer && answer.count <= NAME_ADDRESSES;
         if (whole && answer.count) use(keeper, name, &answer);
-        else
-                back_off(name, whole ? answer.error : EAI_SYSTEM);
+        else back_off(name, whole ? answer.error : EAI_SYSTEM);
         names_tick(keeper);
 }
 

@@ -165,11 +165,14 @@ static void watch_all(struct keeper *keeper)
         keeper_watch(keeper, keeper->listeners[1].fd, &keeper->listeners[1]);
 }
 
+/* The files are read by a child that is forked while all of root's rights are there: they may lie in a user's folder.
+ * Its answer waits until the loop runs. */
 bool keeper_start(struct keeper *keeper)
 {
         if (!(open_loop(keeper) && open_sockets(keeper) && open_interface(keeper) && open_host(keeper) &&
-              fork_tunnel(keeper) && confine()))
+              fork_tunnel(keeper)))
                 return false;
         watch_all(keeper);
-        return true;
+        if (keeper->options->config) control_load(keeper);
+        return confine();
 }

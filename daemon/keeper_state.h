@@ -25,7 +25,6 @@ struct client {
         int fd;          /* -1: free */
         bool privileged; /* uid 0 */
         bool loader;
-        struct client *behalf; /* of a loader: who asked for the reload; NULL: a signal or the start */
 };
 
 enum stage { STAGE_IDLE, STAGE_PREPARING, STAGE_COMMITTING, STAGE_SHOWING };
@@ -36,6 +35,7 @@ struct transaction {
         struct client *client;
         uint32_t id;              /* of the request to the tunnel process that is awaited */
         struct host_state wanted; /* in pools[!current_pool] */
+        bool whole;               /* a reload, not an edit of the live link */
         int status;               /* memfd of a show; -1 */
 };
 
@@ -46,12 +46,13 @@ struct name {
         uint64_t due;                 /* when to resolve (CLOCK_BOOTTIME, ns); UINT64_MAX: not now */
         uint64_t backoff;
         int child; /* pipe of the resolver at work; -1: none */
+        pid_t pid; /* of that resolver */
 };
 
 struct keeper {
         const struct keeper_options *options;
         struct tun tun;
-        unsigned merge;               /* enum offload_feature: what the TUN takes as one packet */
+        unsigned merge; /* enum offload_feature: what the TUN takes as one packet */
         struct udp_sockets sockets;
         uint32_t mark;
         struct listener listeners[2]; /* UAPI, control */
@@ -68,12 +69,15 @@ struct keeper {
         struct name *names; /* NAMES_MAX */
         unsigned name_count, resolving;
         uint32_t next_id;
-        bool ready, stop;
+        bool link_untold; /* the tunnel process had no room for the interface's state */
+        bool tunnel_ready, ready, stop;
         int status; /* exit status */
 };
 
 uint64_t keeper_now(void);
 void keeper_watch(struct keeper *keeper, int fd, void *source);
+/* Before any close of a watched descriptor: a child that is just being forked may hold it for a moment. Closes it. */
+void keeper_unwatch(struct keeper *keeper, int fd);
 void keeper_stop(struct keeper *keeper, int status);
 /* The link serves: tells the waiting parent, and goes on in the background. */
 void keeper_ready(struct keeper *keeper);
@@ -85,14 +89,14 @@ void keeper_to_background(void);
 bool keeper_start(struct keeper *keeper);
 
 /* keeper_tunnel.c: a message of the tunnel process; and to it, what the interface's state and MTU are now. */
-void tunnel_tell_link(struct keeper *keeper);
-void tunnel_readable(struct keeper *keeper);
+void tell_link(struct keeper *keeper);
+void serve_tunnel(struct keeper *keeper);
 
 /* keeper_control.c: the control socket. */
 void control_accept(struct keeper *keeper);
 void control_readable(struct keeper *keeper, struct client *client);
-/* Starts the loader; `behalf` may be NULL. */
-void control_reload(struct keeper *keeper, struct client *behalf);
+/* Starts the loader, whose answer is applied: at the start, and on SIGHUP. */
+void control_load(struct keeper *keeper);
 void control_reply(struct keeper *keeper, struct client *client, int error, uint32_t line, const char *text,
                    const int *fds, unsigned fd_count);
 /* Lets the clients that wait go on, or holds them. */
@@ -103,12 +107,13 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
                  int text);
 void apply_show(struct keeper *keeper, struct client *client, bool secrets);
 void apply_result(struct keeper *keeper, const struct ipc_message *message);
-void apply_client_gone(struct keeper *keeper, struct client *client);
 /* Names resolved meanwhile may change the MTU. */
 void apply_host_again(struct keeper *keeper);
 
 /* keeper_names.c: endpoints given by name, resolved in a child each. */
-void names_set(struct keeper *keeper, const struct host_state *host);
+/* `replace`: also where the peer has another endpoint now (a reload undoes live edits). */
+void names_set(struct keeper *keeper, const struct host_state *host, bool replace);
+void names_stop(struct keeper *keeper);
 void names_unanswered(struct keeper *keeper, const uint8_t public_key[PUBLIC_KEY_LEN]);
 bool names_own(const struct keeper *keeper, const void *source);
 void names_readable(struct keeper *keeper, struct name *name);

@@ -38,6 +38,10 @@ static void set_mark(struct keeper *keeper, const struct ipc_message *request)
         int error = udp_set_mark(&keeper->sockets, request->request.value);
 
         if (!error) keeper->mark = request->request.value;
+        if (!error && keeper->transaction.stage == STAGE_IDLE) { /* over the UAPI socket: the user's own */
+                keeper->current.fwmark = keeper->mark;
+                keeper->current.mark_chosen = false;
+        }
         reply.reply.error = -error;
         keeper_post(keeper, &reply, NULL, 0);
 }
@@ -45,19 +49,16 @@ static void set_mark(struct keeper *keeper, const struct ipc_message *request)
 static void on_event(struct keeper *keeper, const struct ipc_message *message)
 {
         switch (message->event.event) {
-        case IPC_EVENT_UNANSWERED:
-                names_unanswered(keeper, message->event.public_key);
-                break;
+        case IPC_EVENT_UNANSWERED: names_unanswered(keeper, message->event.public_key); break;
         case IPC_EVENT_INTERFACE_GONE:
                 log_print(LOG_INFO, "the interface was deleted");
                 keeper_stop(keeper, 0);
                 break;
-        default:
-                break;
+        default: break;
         }
 }
 
-void tunnel_tell_link(struct keeper *keeper)
+void tell_link(struct keeper *keeper)
 {
         struct link_info info;
         struct ipc_message message = { .type = IPC_LINK };
@@ -67,18 +68,36 @@ void tunnel_tell_link(struct keeper *keeper)
                 message.link.mtu = info.mtu;
                 message.link.up = info.up;
         }
-        keeper_post(keeper, &message, NULL, 0);
+        keeper->link_untold = keeper_post(keeper, &message, NULL, 0) == -EAGAIN;
 }
 
 static void on_tunnel_ready(struct keeper *keeper)
 {
-        tunnel_tell_link(keeper);
-        if (keeper->options->config) control_reload(keeper, NULL);
-        else
-                keeper_ready(keeper);
+        if (keeper->tunnel_ready) { /* it may say so once */
+                keeper_stop(keeper, 1);
+                return;
+        }
+        keeper->tunnel_ready = true;
+        tell_link(keeper);
+        if (!keeper->options->config) keeper_ready(keeper); /* else when the configuration is applied */
 }
 
-void tunnel_readable(struct keeper *keeper)
+/* What the confined process says is limited there and printed here; it is not trusted to send only text. */
+static void print_line(const struct ipc_message *message)
+{
+        char text[IPC_TEXT];
+        size_t len = 0;
+
+        for (; len < sizeof text - 1 && message->log.text[len]; len++)
+                text[len] = (message->log.text[len] & 0x7f) < ' ' || message->log.text[len] == 0x7f
+                                    ? '?'
+                                    : message->log.text[len];
+        text[len] = '\0';
+        if (message->log.level <= LOG_ERR) log_print(LOG_ERR, "%s", text);
+        else log_packet(message->log.level & LOG_PRIMASK, "%s", text);
+}
+
+void serve_tunnel(struct keeper *keeper)
 {
         struct ipc_message message;
         int fds[IPC_FDS_MAX];
@@ -93,27 +112,12 @@ void tunnel_readable(struct keeper *keeper)
         for (int i = 0; i < IPC_FDS_MAX; i++) /* it has none to give */
                 if (fds[i] >= 0) close(fds[i]);
         switch (message.type) {
-        case IPC_READY:
-                on_tunnel_ready(keeper);
-                break;
-        case IPC_BIND:
-                bind_port(keeper, &message);
-                break;
-        case IPC_MARK:
-                set_mark(keeper, &message);
-                break;
-        case IPC_RESULT:
-                message.result.text[sizeof message.result.text - 1] = '\0';
-                apply_result(keeper, &message);
-                break;
-        case IPC_LOG:
-                message.log.text[sizeof message.log.text - 1] = '\0';
-                log_packet(message.log.level & LOG_PRIMASK, "%s", message.log.text);
-                break;
-        case IPC_EVENT:
-                on_event(keeper, &message);
-                break;
-        default:
-                keeper_stop(keeper, 1); /* nothing else is its to send */
+        case IPC_READY: on_tunnel_ready(keeper); break;
+        case IPC_BIND: bind_port(keeper, &message); break;
+        case IPC_MARK: set_mark(keeper, &message); break;
+        case IPC_RESULT: apply_result(keeper, &message); break;
+        case IPC_LOG: print_line(&message); break;
+        case IPC_EVENT: on_event(keeper, &message); break;
+        default: keeper_stop(keeper, 1); /* nothing else is its to send */
         }
 }

@@ -4,9 +4,8 @@
 #ifndef DAEMON_LOADER_H
 #define DAEMON_LOADER_H
 
-#include <sys/types.h>
-
-/* The descriptor to read the answer from (SOCK_SEQPACKET), or -errno. *child gets the pid. */
-int loader_start(const char *path, pid_t *child);
+/* The descriptor to read the answer from (SOCK_SEQPACKET), or -errno. Before the keeper confines itself the child reads
+ * with all of root's rights; later, on SIGHUP, it can read what root owns. */
+int loader_start(const char *path);
 
 #endif

@@ -73,15 +73,9 @@ int log_level(void)
 static void emit(int level, const char *text)
 {
         switch (out.to) {
-        case TO_STDERR:
-                fprintf(stderr, "aditd: %s: %s\n", out.link, text);
-                break;
-        case TO_SYSLOG:
-                syslog(level, "%s: %s", out.link, text);
-                break;
-        case TO_SINK:
-                out.sink(out.context, level, text);
-                break;
+        case TO_STDERR: fprintf(stderr, "aditd: %s: %s\n", out.link, text); break;
+        case TO_SYSLOG: syslog(level, "%s: %s", out.link, text); break;
+        case TO_SINK: out.sink(out.context, level, text); break;
         }
 }
 

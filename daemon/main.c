@@ -32,23 +32,25 @@ static _Noreturn void usage(int status)
         exit(status);
 }
 
-/* The path is made absolute: a daemon has no folder, and reads the file again on SIGHUP. */
+/* The path is made absolute, for a daemon has no folder; a symbolic link in it is followed anew at each SIGHUP. */
 static void find_config(struct arguments *arguments, const char *name_or_path)
 {
-        char found[CONF_PATH_MAX], *absolute;
+        char found[CONF_PATH_MAX], folder[CONF_PATH_MAX] = "";
         struct conf_error error;
 
         if (!conf_find(name_or_path, found, arguments->link, &error)) {
-                fprintf(stderr, "aditd: %s\n", error.text);
+                fprintf(stderr, "aditd: %s: %s\n", name_or_path, error.text);
                 exit(EXIT_FAILURE);
         }
-        absolute = realpath(found, NULL);
-        if (!absolute || strlen(absolute) >= sizeof arguments->config) {
-                fprintf(stderr, "aditd: %s: %s\n", found, absolute ? "the path is too long" : strerror(errno));
+        if (*found != '/' && !getcwd(folder, sizeof folder)) {
+                perror("aditd: the current folder");
                 exit(EXIT_FAILURE);
         }
-        strcpy(arguments->config, absolute);
-        free(absolute);
+        if (snprintf(arguments->config, sizeof arguments->config, "%s%s%s", folder, *folder ? "/" : "", found) >=
+            (int)sizeof arguments->config) {
+                fprintf(stderr, "aditd: %s/%s: the path is too long\n", folder, found);
+                exit(EXIT_FAILURE);
+        }
 }
 
 static void parse(struct arguments *arguments, int argc, char **argv)
@@ -63,12 +65,9 @@ static void parse(struct arguments *arguments, int argc, char **argv)
         arguments->foreground = foreground && !strcmp(foreground, "1");
         for (int option; (option = getopt_long(argc, argv, "fc:Vh", options, NULL)) != -1;) {
                 if (option == 'f') arguments->foreground = true;
-                else if (option == 'c')
-                        config = optarg;
-                else if (option == 'V')
-                        puts("aditd " ADIT_VERSION), exit(0);
-                else
-                        usage(option == 'h' ? 0 : 2);
+                else if (option == 'c') config = optarg;
+                else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
+                else usage(option == 'h' ? 0 : 2);
         }
         if (argc - optind != !config) usage(2);
         if (config) {

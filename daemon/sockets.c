@@ -14,8 +14,8 @@
 
 static int make_folder(const char *folder)
 {
-        if (!mkdir(folder, 0755) || errno == EEXIST) return 0;
-        return -errno;
+        if (!mkdir(folder, 0755)) return chmod(folder, 0755) ? -errno : 0; /* whatever the umask */
+        return errno == EEXIST ? 0 : -errno;
 }
 
 /* Somebody who accepts is alive; a refusal means that the file outlived its server. */
@@ -104,27 +104,6 @@ int listener_watch(const struct listener *listeners, size_t count)
                 }
         }
         return fd < 0 ? -errno : fd;
-}
-
-int memfd_of(const char *name, const void *bytes, size_t len)
-{
-        int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        if (fd < 0) return -errno;
-        for (size_t done = 0; done < len;) {
-                ssize_t wrote = write(fd, (const char *)bytes + done, len - done);
-                if (wrote < 0) {
-                        int error = -errno;
-                        close(fd);
-                        return error;
-                }
-                done += (size_t)wrote;
-        }
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
-                close(fd);
-                return -EPERM;
-        }
-        return fd;
 }
 
 bool memfd_is_sealed(int fd)

@@ -23,8 +23,6 @@ void listener_close(struct listener *listener);
 int listener_watch(const struct listener *listeners, size_t count);
 bool listener_is_there(const struct listener *listener);
 
-/* A sealed memfd with these bytes, or -errno. */
-int memfd_of(const char *name, const void *bytes, size_t len);
 /* Is it a memfd whose bytes can no longer change or go? */
 bool memfd_is_sealed(int fd);
 /* The bytes of a memfd that is sealed against writing and shrinking, mapped read-only; NULL: it is not, is empty or

@@ -55,23 +55,14 @@ static void log_effect(const struct effect *effect)
         if (!peer) return;
         log_peer(engine_peer_name(peer), engine_peer_public_key(peer), engine_peer_remote(peer), text);
         switch (effect->type) {
-        case EFFECT_SESSION_UP:
-                log_packet(LOG_DEBUG, "%s: session established", text);
-                break;
-        case EFFECT_SESSION_DOWN:
-                log_packet(LOG_DEBUG, "%s: session ended", text);
-                break;
-        case EFFECT_UNANSWERED:
-                log_packet(LOG_INFO, "%s: handshakes stay unanswered", text);
-                break;
+        case EFFECT_SESSION_UP: log_packet(LOG_DEBUG, "%s: session established", text); break;
+        case EFFECT_SESSION_DOWN: log_packet(LOG_DEBUG, "%s: session ended", text); break;
+        case EFFECT_UNANSWERED: log_packet(LOG_INFO, "%s: handshakes stay unanswered", text); break;
         case EFFECT_GAVE_UP:
                 log_packet(LOG_INFO, "%s: no answer to any handshake for 90 s; waiting for traffic to try again", text);
                 break;
-        case EFFECT_ROAMED:
-                log_packet(LOG_INFO, "%s: endpoint changed", text);
-                break;
-        default:
-                break;
+        case EFFECT_ROAMED: log_packet(LOG_INFO, "%s: endpoint changed", text); break;
+        default: break;
         }
 }
 
@@ -81,7 +72,7 @@ static void on_effect(void *context, const struct effect *effect)
 
         log_effect(effect);
         if (effect->peer && effect->type == EFFECT_UNANSWERED)
-                keeper_event(tunnel, IPC_EVENT_UNANSWERED, engine_peer_public_key(effect->peer));
+                tell_event(tunnel, IPC_EVENT_UNANSWERED, engine_peer_public_key(effect->peer));
 }
 
 /* The key arena, cut into the parts that hold keys. */
@@ -162,7 +153,7 @@ static bool confine(struct tunnel *tunnel, const struct tunnel_start *start)
 
 static void interface_gone(struct tunnel *tunnel)
 {
-        if (!tunnel->stop) keeper_event(tunnel, IPC_EVENT_INTERFACE_GONE, NULL);
+        if (!tunnel->stop) tell_event(tunnel, IPC_EVENT_INTERFACE_GONE, NULL);
         tunnel->stop = true;
 }
 
@@ -176,31 +167,16 @@ static void dispatch(struct tunnel *tunnel, const struct epoll_event *event, str
                 /* A packet may be here before netlink has told that the interface is up. */
                 if (!tunnel->up) config_set_up(tunnel, tun_is_up(plane->tun) == 1);
                 result = data_outbound(plane, at);
-        } else if (source == &plane->sockets.v4)
-                result = data_inbound(plane, at, plane->sockets.v4);
-        else if (source == &plane->sockets.v6)
-                result = data_inbound(plane, at, plane->sockets.v6);
-        else if (source == &tunnel->ipc)
-                keeper_readable(tunnel);
-        else if (source == &tunnel->uapi.listener)
-                uapi_server_accept(&tunnel->uapi);
-        else if (uapi_server_owns(&tunnel->uapi, source))
-                uapi_server_ready(&tunnel->uapi, source, event->events);
+        } else if (source == &plane->sockets.v4) result = data_inbound(plane, at, plane->sockets.v4);
+        else if (source == &plane->sockets.v6) result = data_inbound(plane, at, plane->sockets.v6);
+        else if (source == &tunnel->ipc) serve_keeper(tunnel);
+        else if (source == &tunnel->uapi.listener) uapi_server_accept(&tunnel->uapi);
+        else if (uapi_server_owns(&tunnel->uapi, source)) uapi_server_ready(&tunnel->uapi, source, event->events);
         else if (source == &tunnel->timer) {
                 uint64_t expirations;
                 (void)!read(tunnel->timer, &expirations, sizeof expirations);
         }
         if (result == -EBADFD) interface_gone(tunnel);
-}
-
-/* Messages that came while an answer was awaited; handling one may defer others. */
-static void run_deferred(struct tunnel *tunnel)
-{
-        while (tunnel->deferred_count) {
-                struct deferred first = tunnel->deferred[0];
-                memmove(tunnel->deferred, tunnel->deferred + 1, --tunnel->deferred_count * sizeof first);
-                keeper_message(tunnel, &first.message, first.fds);
-        }
 }
 
 static void arm(struct tunnel *tunnel)
@@ -225,8 +201,7 @@ static void poll_link(struct tunnel *tunnel, uint64_t now)
         tunnel->link_polled = now;
         int up = tun_is_up(tunnel->plane.tun);
         if (up == -EBADFD) interface_gone(tunnel);
-        else if (up >= 0)
-                config_set_up(tunnel, up);
+        else if (up >= 0) config_set_up(tunnel, up);
 }
 
 static void loop(struct tunnel *tunnel)
@@ -253,7 +228,7 @@ int tunnel_run(const struct tunnel_start *start)
         struct ipc_message ready = { .type = IPC_READY };
 
         tunnel.ipc = start->ipc;
-        log_open_sink(keeper_log, &tunnel, log_level());
+        log_open_sink(tell_log, &tunnel, log_level());
         cipher_init(1,
                     cipher_clock); /* before confinement: ipsec-mb asks for memory and for the processor's features */
         if (!set_up(&tunnel, start)) {

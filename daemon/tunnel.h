@@ -10,7 +10,7 @@
 struct tunnel_start {
         const char *link;
         int ipc, tun, uapi; /* uapi: listening */
-        unsigned merge; /* enum offload_feature: what the TUN takes as one packet */
+        unsigned merge;     /* enum offload_feature: what the TUN takes as one packet */
         struct udp_sockets sockets;
         uint32_t mtu;
         uid_t uid;

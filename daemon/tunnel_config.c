@@ -15,9 +15,19 @@ static void watch(struct tunnel *tunnel, int *fd)
         if (*fd >= 0) epoll_ctl(tunnel->epoll, EPOLL_CTL_ADD, *fd, &event);
 }
 
+/* The keeper may hold the old ones for a moment longer: closing alone would leave them in epoll. */
+static void close_sockets(struct tunnel *tunnel)
+{
+        struct udp_sockets *sockets = &tunnel->plane.sockets;
+
+        if (sockets->v4 >= 0) epoll_ctl(tunnel->epoll, EPOLL_CTL_DEL, sockets->v4, NULL);
+        if (sockets->v6 >= 0) epoll_ctl(tunnel->epoll, EPOLL_CTL_DEL, sockets->v6, NULL);
+        udp_close(sockets);
+}
+
 static void take_sockets(struct tunnel *tunnel, const struct udp_sockets *sockets)
 {
-        udp_close(&tunnel->plane.sockets);
+        close_sockets(tunnel);
         tunnel->plane.sockets = *sockets;
         tunnel->plane.overflow4 = tunnel->plane.overflow6 = 0;
         tunnel->device.listen_port = sockets->port;
@@ -25,44 +35,54 @@ static void take_sockets(struct tunnel *tunnel, const struct udp_sockets *socket
         watch(tunnel, &tunnel->plane.sockets.v6);
 }
 
-/* All that can fail comes first: limits, then the port, of which the old stays bound until the new one is. */
+static int fail(struct conf_error *error, const char *key, uint32_t value, int failed)
+{
+        *error = (struct conf_error){ 0 };
+        snprintf(error->text, sizeof error->text, "%s: '%u': %s%s", key, value, strerror(failed),
+                 failed == EADDRINUSE ? "; choose another, or end the program that has it" : "");
+        return failed;
+}
+
+static int rebind(struct tunnel *tunnel, const struct conf *conf)
+{
+        struct udp_sockets sockets;
+        bool wanted = conf->flags & CONF_HAS_LISTEN_PORT &&
+                      (!conf->listen_port || conf->listen_port != tunnel->device.listen_port);
+        int failed = wanted ? ask_bind(tunnel, conf->listen_port, &sockets) : 0;
+
+        if (wanted && !failed) take_sockets(tunnel, &sockets);
+        return failed;
+}
+
+/* All that can fail comes first: limits, the mark, then the port, of which the old stays bound until the new one is. */
 int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dialect dialect, struct conf_error *error)
 {
-        bool rebind = conf->flags & CONF_HAS_LISTEN_PORT &&
-                      (!conf->listen_port || conf->listen_port != tunnel->device.listen_port);
+        uint32_t mark = conf->flags & CONF_HAS_FWMARK ? conf->fwmark : tunnel->device.fwmark;
+        bool remark = mark != tunnel->device.fwmark;
+        int failed;
 
         if (!device_check(&tunnel->device, conf, error)) return E2BIG;
-        if (rebind) {
-                struct udp_sockets sockets;
-                int failed = keeper_bind(tunnel, conf->listen_port, &sockets);
-                if (failed) {
-                        *error = (struct conf_error){ 0 };
-                        snprintf(error->text, sizeof error->text, "ListenPort: '%u': %s%s", conf->listen_port,
-                                 strerror(failed),
-                                 failed == EADDRINUSE ? "; choose another, or end the program that has it" : "");
-                        return failed;
-                }
-                take_sockets(tunnel, &sockets);
+        if (remark && (failed = ask_mark(tunnel, mark))) return fail(error, "FwMark", mark, failed);
+        if ((failed = rebind(tunnel, conf))) {
+                if (remark) ask_mark(tunnel, tunnel->device.fwmark);
+                return fail(error, "ListenPort", conf->listen_port, failed);
         }
-        if (conf->flags & CONF_HAS_FWMARK && conf->fwmark != tunnel->device.fwmark) {
-                keeper_mark(tunnel, conf->fwmark);
-                tunnel->device.fwmark = conf->fwmark;
-        }
+        tunnel->device.fwmark = mark;
         device_apply(&tunnel->device, moment_now().now, conf, dialect);
         return 0;
 }
 
 static int set(struct tunnel *tunnel, const char *lines, size_t len)
 {
-        struct conf conf;
-        struct conf_error error;
+        struct conf *conf = pool_alloc(&tunnel->uapi_pool, sizeof *conf);
+        struct conf_error error = { .text = "out of memory" };
         int failed = EINVAL;
 
-        if (uapi_parse_set(&conf, &tunnel->uapi_pool, UAPI_STRICT, lines, len, &error))
-                failed = config_commit(tunnel, &conf, UAPI_STRICT, &error);
-        if (failed)
+        if (conf && uapi_parse_set(conf, &tunnel->uapi_pool, UAPI_STRICT, lines, len, &error))
+                failed = config_commit(tunnel, conf, UAPI_STRICT, &error);
+        if (failed && error.line)
                 log_print(LOG_ERR, "UAPI set refused, nothing was changed: line %u: %s", error.line + 1, error.text);
-        memset(&conf, 0, sizeof conf);
+        else if (failed) log_print(LOG_ERR, "UAPI set refused, nothing was changed: %s", error.text);
         pool_reset(&tunnel->uapi_pool);
         return failed;
 }
@@ -84,10 +104,8 @@ void config_serve_uapi(void *context, const char *request, size_t len, struct wr
         tunnel->device.kernel_drops = tunnel->plane.kernel_drops;
         if (len == strlen(GET) && starts_with(request, len, GET))
                 device_status(&tunnel->device, UAPI_STRICT, true, out);
-        else if (starts_with(request, len, SET))
-                failed = set(tunnel, request + strlen(SET), len - strlen(SET));
-        else
-                failed = EINVAL;
+        else if (starts_with(request, len, SET)) failed = set(tunnel, request + strlen(SET), len - strlen(SET));
+        else failed = EINVAL;
         writer_print(out, "errno=%d\n\n", -failed);
 }
 

@@ -80,9 +80,8 @@ static void wipe_text(struct tunnel *tunnel)
 
 static void forget(struct tunnel *tunnel)
 {
-        memset(&tunnel->held, 0, sizeof tunnel->held);
         pool_reset(&tunnel->held_pool);
-        tunnel->holds = false;
+        tunnel->held = NULL;
 }
 
 static void prepare(struct tunnel *tunnel, uint32_t id, int fd)
@@ -91,24 +90,29 @@ static void prepare(struct tunnel *tunnel, uint32_t id, int fd)
         int failed = EFBIG;
 
         forget(tunnel);
-        if (fd >= 0 && read_text(tunnel, fd)) {
+        struct conf *conf = pool_alloc(&tunnel->held_pool, sizeof *conf);
+        if (conf && fd >= 0 && read_text(tunnel, fd)) {
                 failed = EINVAL;
-                if (uapi_parse_set(&tunnel->held, &tunnel->held_pool, UAPI_ADIT, tunnel->text.text, tunnel->text.used,
-                                   &error))
-                        failed = device_check(&tunnel->device, &tunnel->held, &error) ? 0 : E2BIG;
+                if (uapi_parse_set(conf, &tunnel->held_pool, UAPI_ADIT, tunnel->text.text, tunnel->text.used, &error))
+                        failed = device_check(&tunnel->device, conf, &error) ? 0 : E2BIG;
         }
         wipe_text(tunnel);
         if (failed) forget(tunnel);
-        tunnel->holds = !failed;
+        else tunnel->held = conf;
         answer(tunnel, id, failed, &error);
 }
 
-static void commit(struct tunnel *tunnel, uint32_t id)
+/* `mark` is the keeper's: the configured one, or one that it chose; its sockets have it. */
+static void commit(struct tunnel *tunnel, uint32_t id, uint32_t mark)
 {
         struct conf_error error = { .text = "nothing was prepared" };
         int failed = EINVAL;
 
-        if (tunnel->holds) failed = config_commit(tunnel, &tunnel->held, UAPI_ADIT, &error);
+        if (tunnel->held) {
+                tunnel->held->fwmark = mark;
+                tunnel->held->flags |= CONF_HAS_FWMARK;
+                failed = config_commit(tunnel, tunnel->held, UAPI_ADIT, &error);
+        }
         forget(tunnel);
         answer(tunnel, id, failed, &error);
 }
@@ -140,9 +144,18 @@ static void set_endpoint(struct tunnel *tunnel, const struct ipc_message *messag
         memcpy(public_key.bytes, message->endpoint.public_key, KEY_LEN);
         struct peer *peer = engine_peer_find(tunnel->engine, &public_key);
         if (!peer) return; /* removed meanwhile */
+        if (!message->endpoint.replace && engine_peer_remote(peer)->family) return;
         engine_peer_set_endpoint(peer, &message->endpoint.address);
         log_print(LOG_INFO, "%s: endpoint resolved",
                   log_peer(engine_peer_name(peer), &public_key, engine_peer_remote(peer), text));
+}
+
+/* The way to a peer may be another now: the kernel chooses the source anew, and the peer's next packet makes it stick
+ * again. */
+static void forget_sources(struct tunnel *tunnel)
+{
+        for (struct peer *peer = NULL; (peer = engine_peer_next(tunnel->engine, peer));)
+                engine_peer_clear_source(peer);
 }
 
 static void set_link(struct tunnel *tunnel, const struct ipc_message *message)
@@ -154,45 +167,41 @@ static void set_link(struct tunnel *tunnel, const struct ipc_message *message)
         config_set_up(tunnel, message->link.up);
 }
 
-void keeper_message(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX])
+void obey_keeper(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX])
 {
         switch (message->type) {
-        case IPC_PREPARE:
-                prepare(tunnel, message->id, fds[0]);
-                break;
-        case IPC_COMMIT:
-                commit(tunnel, message->id);
-                break;
-        case IPC_ABORT:
-                forget(tunnel);
-                break;
-        case IPC_STATUS:
-                status(tunnel, message->id, fds[0], message->request.value);
-                break;
-        case IPC_LINK:
-                set_link(tunnel, message);
-                break;
-        case IPC_ENDPOINT:
-                set_endpoint(tunnel, message);
-                break;
-        case IPC_STOP:
-                tunnel->stop = true;
-                break;
-        default:
-                break; /* a late IPC_REPLY */
+        case IPC_PREPARE: prepare(tunnel, message->id, fds[0]); break;
+        case IPC_COMMIT: commit(tunnel, message->id, message->request.value); break;
+        case IPC_ABORT: forget(tunnel); break;
+        case IPC_STATUS: status(tunnel, message->id, fds[0], message->request.value); break;
+        case IPC_LINK: set_link(tunnel, message); break;
+        case IPC_ENDPOINT: set_endpoint(tunnel, message); break;
+        case IPC_PATHS: forget_sources(tunnel); break;
+        case IPC_STOP: tunnel->stop = true; break;
+        default: break; /* a late IPC_REPLY */
         }
         close_fds(fds);
 }
 
-void keeper_readable(struct tunnel *tunnel)
+/* Messages that came while an answer was awaited; handling one may defer others. */
+void run_deferred(struct tunnel *tunnel)
+{
+        while (tunnel->deferred_count) {
+                struct deferred first = tunnel->deferred[0];
+                memmove(tunnel->deferred, tunnel->deferred + 1, --tunnel->deferred_count * sizeof first);
+                obey_keeper(tunnel, &first.message, first.fds);
+        }
+}
+
+void serve_keeper(struct tunnel *tunnel)
 {
         struct ipc_message message;
         int fds[IPC_FDS_MAX];
 
+        run_deferred(tunnel); /* what came before */
         int got = ipc_receive(tunnel->ipc, &message, fds);
-        if (got == 1) keeper_message(tunnel, &message, fds);
-        else if (got != -EAGAIN)
-                keeper_gone(tunnel);
+        if (got == 1) obey_keeper(tunnel, &message, fds);
+        else if (got != -EAGAIN) keeper_gone(tunnel);
 }
 
 /* The keeper never waits for this process, so waiting for it here cannot deadlock. What else it sends meanwhile is kept
@@ -220,7 +229,7 @@ static int ask(struct tunnel *tunnel, struct ipc_message *request, struct ipc_me
         return EPIPE;
 }
 
-int keeper_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out)
+int ask_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out)
 {
         struct ipc_message request = { .type = IPC_BIND, .request.value = port }, reply;
         int fds[IPC_FDS_MAX];
@@ -235,7 +244,7 @@ int keeper_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out)
         return 0;
 }
 
-int keeper_mark(struct tunnel *tunnel, uint32_t mark)
+int ask_mark(struct tunnel *tunnel, uint32_t mark)
 {
         struct ipc_message request = { .type = IPC_MARK, .request.value = mark }, reply;
         int fds[IPC_FDS_MAX];
@@ -243,7 +252,7 @@ int keeper_mark(struct tunnel *tunnel, uint32_t mark)
         return ask(tunnel, &request, &reply, fds);
 }
 
-void keeper_event(struct tunnel *tunnel, enum ipc_event event, const struct key *public_key)
+void tell_event(struct tunnel *tunnel, enum ipc_event event, const struct key *public_key)
 {
         struct ipc_message message = { .type = IPC_EVENT, .event.event = event };
 
@@ -251,7 +260,7 @@ void keeper_event(struct tunnel *tunnel, enum ipc_event event, const struct key 
         mention(tunnel, &message);
 }
 
-void keeper_log(void *context, int level, const char *text)
+void tell_log(void *context, int level, const char *text)
 {
         struct ipc_message message = { .type = IPC_LOG };
 

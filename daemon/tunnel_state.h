@@ -31,8 +31,7 @@ struct tunnel {
         uint32_t next_id;
         struct pool uapi_pool, held_pool;
         struct writer text; /* for texts of the keeper's requests, in the key arena */
-        struct conf held;   /* prepared, not committed */
-        bool holds;
+        struct conf *held;  /* prepared, in held_pool, not committed; NULL: nothing */
         struct deferred deferred[DEFERRED_MAX];
         unsigned deferred_count;
 };
@@ -47,12 +46,13 @@ void config_serve_uapi(void *context, const char *request, size_t len, struct wr
 void config_set_up(struct tunnel *tunnel, bool up);
 
 /* tunnel_keeper.c: the tunnel process's end of the socketpair. */
-void keeper_message(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX]);
-void keeper_readable(struct tunnel *tunnel);
+void obey_keeper(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX]);
+void serve_keeper(struct tunnel *tunnel);
+void run_deferred(struct tunnel *tunnel);
 /* Asks and waits for the answer. 0 or a positive errno; of IPC_BIND the sockets. */
-int keeper_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out);
-int keeper_mark(struct tunnel *tunnel, uint32_t mark);
-void keeper_event(struct tunnel *tunnel, enum ipc_event event, const struct key *public_key);
-void keeper_log(void *context, int level, const char *text);
+int ask_bind(struct tunnel *tunnel, uint16_t port, struct udp_sockets *out);
+int ask_mark(struct tunnel *tunnel, uint32_t mark);
+void tell_event(struct tunnel *tunnel, enum ipc_event event, const struct key *public_key);
+void tell_log(void *context, int level, const char *text);
 
 #endif

@@ -84,7 +84,12 @@ static void answer(struct uapi_server *server, struct uapi_client *client, size_
         struct writer out = { .text = (char *)client->out, .size = UAPI_BUFFER_SIZE };
 
         server->serve(server->context, (const char *)client->in, end - 1, &out);
-        client->out_used = out.used < out.size ? out.used : 0;
+        if (out.used >= out.size) { /* the limits keep an answer below that */
+                sodium_memzero(client->out, UAPI_BUFFER_SIZE);
+                out.used = 0;
+                writer_print(&out, "errno=%d\n\n", E2BIG);
+        }
+        client->out_used = out.used;
         client->out_sent = 0;
         sodium_memzero(client->in, end);
         memmove(client->in, client->in + end, client->in_used - end);
@@ -123,8 +128,7 @@ void uapi_server_ready(struct uapi_server *server, struct uapi_client *client, u
 
         if (client->fd < 0) return; /* closed by an earlier event of the same round */
         if (client->out_used) alive = send_answer(client);
-        else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                alive = receive(client);
+        else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) alive = receive(client);
         for (size_t end; alive && !client->out_used && (end = request_end(client));) {
                 answer(server, client, end);
                 alive = client->out_used && send_answer(client);

@@ -17,6 +17,7 @@ enum ipc_type {
         IPC_LINK,        /* link: the interface's state and MTU as netlink tells */
         IPC_ENDPOINT,    /* endpoint: a resolved address of a peer */
         IPC_REPLY,       /* reply: of BIND (with a descriptor for each family, IPv4 first) or MARK */
+        IPC_PATHS,       /* routes or addresses of the host changed: forget cached source addresses */
         IPC_STOP,        /* end cleanly */
         /* tunnel -> keeper */
         IPC_READY,       /* confined and serving */
@@ -38,7 +39,7 @@ struct ipc_message {
                 struct { int32_t error; uint32_t value; uint32_t line; char text[IPC_TEXT]; } result; /* error: 0 or positive errno */
                 struct { int32_t error; uint32_t port, has_v4, has_v6, features; } reply; /* features: of struct udp_sockets */
                 struct { uint32_t mtu; uint32_t up; uint32_t here; } link; /* here: 0 once it is in another namespace */
-                struct { uint8_t public_key[PUBLIC_KEY_LEN]; union socket_address address; } endpoint;
+                struct { uint8_t public_key[PUBLIC_KEY_LEN]; union socket_address address; uint32_t replace; } endpoint; /* replace: 0 only if it has none */
                 struct { int32_t level; char text[IPC_TEXT]; } log; /* syslog's levels */
                 struct { uint32_t event; uint8_t public_key[PUBLIC_KEY_LEN]; } event;
         };

@@ -28,7 +28,6 @@ enum control_op {
         CONTROL_SHOW = 1,     /* descriptors back: status (UAPI_ADIT get lines), records (host state as it should be) */
         CONTROL_SHOW_SECRETS, /* the same with keys, for `adit save`; uid 0 */
         CONTROL_APPLY,        /* records and text: both are applied, or nothing is */
-        CONTROL_RELOAD,       /* the daemon rereads its own file (as SIGHUP does), and answers when it is done */
         CONTROL_DOWN,         /* undo the host state, end the daemon; the answer comes before it ends */
 };
 

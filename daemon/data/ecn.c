@@ -31,6 +31,5 @@ void ecn_inward(uint8_t *packet, size_t len, uint8_t outer)
 
         if (outer != CE || inner == NOT_ECT || inner == CE || len < 20) return;
         if (packet[0] >> 4 == 4) set_ce4(packet, inner);
-        else
-                packet[1] |= CE << 4;
+        else packet[1] |= CE << 4;
 }

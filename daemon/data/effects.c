@@ -5,18 +5,13 @@
 enum drop lane_drop(int error)
 {
         switch (-error) {
-        case EMSGSIZE:
-                return DROP_TX_TOO_BIG;
+        case EMSGSIZE: return DROP_TX_TOO_BIG;
         case ENOBUFS:
-        case EAGAIN:
-                return DROP_TX_NO_BUFFERS;
-        case EPERM:
-                return DROP_TX_FIREWALL;
+        case EAGAIN: return DROP_TX_NO_BUFFERS;
+        case EPERM: return DROP_TX_FIREWALL;
         case ENETUNREACH:
-        case EHOSTUNREACH:
-                return DROP_TX_UNREACHABLE;
-        default:
-                return DROP_TX_SEND;
+        case EHOSTUNREACH: return DROP_TX_UNREACHABLE;
+        default: return DROP_TX_SEND;
         }
 }
 
@@ -36,14 +31,9 @@ void data_effects(struct data_plane *plane, struct moment at)
         for (unsigned i = 0; i < plane->effects.count; i++) {
                 struct effect *effect = &plane->effects.list[i];
                 switch (effect->type) {
-                case EFFECT_SEND:
-                        lane_send(plane, effect->peer, &effect->to, effect->bytes, effect->len);
-                        break;
-                case EFFECT_FLUSH:
-                        outbound_flush_staged(plane, at, effect->peer, more);
-                        break;
-                default:
-                        plane->event(plane->event_context, effect);
+                case EFFECT_SEND: lane_send(plane, effect->peer, &effect->to, effect->bytes, effect->len); break;
+                case EFFECT_FLUSH: outbound_flush_staged(plane, at, effect->peer, more); break;
+                default: plane->event(plane->event_context, effect);
                 }
         }
         plane->effects.count = 0;

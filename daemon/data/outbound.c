@@ -105,8 +105,7 @@ int data_outbound(struct data_plane *plane, struct moment at)
                 if (got == -EBADFD) result = -EBADFD;
                 if (got < 0) break; /* EAGAIN; EIO: the interface is down */
                 if (got < VNET_HEADER_LEN) engine_count_drop(plane->engine, DROP_TX_NOT_IP);
-                else
-                        split(plane, at, vnet, (size_t)got - VNET_HEADER_LEN);
+                else split(plane, at, vnet, (size_t)got - VNET_HEADER_LEN);
         }
         batch_flush(plane, at);
         return result;

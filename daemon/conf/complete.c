@@ -10,6 +10,7 @@ void conf_make_complete(struct conf *conf)
 
 const char *conf_not_applied(const struct conf *conf, unsigned *cursor)
 {
+        struct key own;
         const struct {
                 bool asked;
                 const char *what;
@@ -21,6 +22,8 @@ const char *conf_not_applied(const struct conf *conf, unsigned *cursor)
                 { conf->post_down, "PostDown is not run by this version; run it yourself" },
                 { conf->flags & CONF_SAVE_CONFIG,
                   "SaveConfig is not done by this version; save the link with: adit save" },
+                { conf_public_key(conf, &own) && conf_peer_find(conf, &own),
+                  "a [Peer] has this link's own public key, and is left out; a peer has another" },
         };
 
         while (*cursor < sizeof keys / sizeof *keys) {

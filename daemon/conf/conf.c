@@ -21,6 +21,13 @@ struct conf_peer *conf_peer_by_name(const struct conf *conf, const char *name)
         return peer;
 }
 
+bool conf_public_key(const struct conf *conf, struct key *out)
+{
+        *out = conf->public_key;
+        if (!key_is_zero(&conf->private_key)) key_public_from_private(out, &conf->private_key);
+        return !key_is_zero(out);
+}
+
 struct conf_peer *conf_peer_append(struct conf *conf, struct pool *pool)
 {
         struct conf_peer *peer = pool_alloc(pool, sizeof *peer);

@@ -88,6 +88,7 @@ struct conf {
 struct conf_error {
         unsigned line, column;
         char text[256]; /* "AllowedIPs: '10.0.0.0/33': a prefix of an IPv4 address is 0 to 32 bits" */
+        bool denied;    /* the system refused to open a file */
 };
 
 /* Room for what any text of `len` bytes becomes, its host state included. */
@@ -115,20 +116,22 @@ void writer_print(struct writer *out, const char *format, ...) __attribute__((fo
 /* The reverse of conf_parse(): a tunnel.conf. */
 void conf_format(const struct conf *conf, struct writer *out);
 
-/* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), endpoints, fwmark:
- * the configured one, or if Table is automatic and a route is a default route: the listen port, or 51820 without one;
- * then *conf's fwmark is set to the same, 0 if there is none. With Table=off the routes are listed, too: who applies
- * them looks at `table`. False: the pool is full. */
-bool conf_host_state(struct conf *conf, struct host_state *out, struct pool *pool);
+/* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), endpoints, fwmark. A
+ * default route needs a mark if Table is automatic; when none is configured, mark_chosen is set and fwmark left 0, for
+ * the keeper to choose. A peer with the link's own public key, where that is known, adds nothing. With Table=off the
+ * routes are listed, too: who applies them looks at `table`. False: the pool is full. */
+bool conf_host_state(const struct conf *conf, struct host_state *out, struct pool *pool);
 
 /* Makes a conf that was read from a file stand for the whole link: applied to a live one (UAPI_ADIT), peers and fields
  * that it does not name go back to their defaults; the sessions of the peers that stay live on. Port and private key
  * stay if not named. */
 void conf_make_complete(struct conf *conf);
 
-/* What the file asks for and this version reads but does not carry out, one sentence a call: *cursor starts as 0; NULL: no more. */
+/* What the file asks for and is read but not carried out, one sentence a call: *cursor starts as 0; NULL: no more. */
 const char *conf_not_applied(const struct conf *conf, unsigned *cursor);
 
+/* The link's own: the private key's, or what a status tells. False: not known. */
+bool conf_public_key(const struct conf *conf, struct key *out);
 struct conf_peer *conf_peer_find(const struct conf *conf, const struct key *public_key);
 struct conf_peer *conf_peer_by_name(const struct conf *conf, const char *name);
 struct conf_peer *conf_peer_append(struct conf *conf, struct pool *pool); /* NULL: the pool is full */
@@ -155,6 +158,15 @@ bool endpoint_parse(const char **host, uint16_t *port, union socket_address *out
                     size_t len, const char **why);
 const char *endpoint_format(const union socket_address *address, char out[ENDPOINT_TEXT]); /* "(none)" when unknown */
 
+/* ---- text.c: values of tunnel.conf that are options of adit, too ---------------------------------------------------
+ */
+
+/* 1 to PEER_NAME_MAX printable ASCII characters without blanks; '#' begins a comment in tunnel.conf, so it is refused.
+ */
+bool peer_name_valid(const char *name, size_t len, const char **why);
+/* Seconds, or "off", which is 0. */
+bool keepalive_parse(uint16_t *out, const char *text, size_t len, const char **why);
+
 /* ---- load.c: the one part of this room that reads files ------------------------------------------------------------
  */
 
@@ -163,11 +175,21 @@ enum { CONF_PATH_MAX = 512, CONF_TEXT_MAX = 64 << 20 };
 /* A path as it is if it has a '/' or ends in ".conf"; else NAME is looked up as /etc/adit/NAME.conf, then
  * /etc/wireguard/NAME.conf. `name` gets the interface's name: the file's without ".conf". */
 bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFNAMSIZ], struct conf_error *error);
+/* The interface's name of NAME or of a file, which need not be there. */
+bool conf_link_name(const char *name_or_path, char name[IFNAMSIZ], struct conf_error *error);
+/* From the root, and with its symbolic links as they are: one that is switched later is followed by who opens it then.
+ */
+bool conf_absolute(const char *path, char out[CONF_PATH_MAX], struct conf_error *error);
 
 /* Reads, parses, and reads the key files it names (relative to its folder). A file that holds a key and that group or
  * others can read, or that is not a regular file, is refused; the error has the chmod that mends it. Wipes its buffer.
  * Afterwards private_key_file and preshared_key_file are NULL: conf_parse() keeps them. Call sodium_init() before. */
 bool conf_load(struct conf *out, struct pool *pool, const char *path, struct conf_error *error);
+
+/* One key in base64, and nothing but blanks after it, as wg reads one; from a regular file that only its owner can
+ * read, or from whatever is open already (a pipe). */
+bool key_load(struct key *out, const char *path, struct conf_error *error);
+bool key_load_open(struct key *out, int fd, struct conf_error *error);
 
 /* "path:line:column: text", as a person sees it. */
 void conf_error_format(const struct conf_error *error, const char *path, char *out, size_t size);

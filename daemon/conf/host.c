@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFAULT_FWMARK = 51820 }; /* as wg-quick has it */
-
 static_assert(sizeof(struct prefix) == 18, "a prefix is compared by its bytes: no padding");
 
 struct list {
@@ -46,7 +44,13 @@ static bool collect_addresses(const struct conf *conf, struct host_state *out, s
         return true;
 }
 
-static bool collect_routes(const struct conf *conf, struct host_state *out, struct pool *pool)
+/* The engine ignores a peer with the link's own key: a route to it would lead nowhere. */
+static bool is_part(const struct conf_peer *peer, const struct key *own)
+{
+        return !(peer->flags & PEER_REMOVE) && (!own || !key_equal(&peer->public_key, own));
+}
+
+static bool collect_routes(const struct conf *conf, const struct key *own, struct host_state *out, struct pool *pool)
 {
         struct list list;
         size_t count = 0;
@@ -60,7 +64,7 @@ static bool collect_routes(const struct conf *conf, struct host_state *out, stru
                         struct prefix prefix = at->prefix;
 
                         prefix_mask(&prefix);
-                        if (!at->remove && !(peer->flags & PEER_REMOVE)) list_add(&list, &prefix);
+                        if (!at->remove && is_part(peer, own)) list_add(&list, &prefix);
                 }
         }
         out->routes = list.items;
@@ -68,17 +72,17 @@ static bool collect_routes(const struct conf *conf, struct host_state *out, stru
         return true;
 }
 
-static bool collect_endpoints(const struct conf *conf, struct host_state *out, struct pool *pool)
+static bool collect_endpoints(const struct conf *conf, const struct key *own, struct host_state *out, struct pool *pool)
 {
         size_t count = 0;
 
         for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
-                if (peer->endpoint_host && !(peer->flags & PEER_REMOVE)) count++;
+                if (peer->endpoint_host && is_part(peer, own)) count++;
         if (!(out->endpoints = pool_alloc(pool, count * sizeof *out->endpoints))) return false;
         for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
                 struct host_endpoint *endpoint = &out->endpoints[out->endpoint_count];
 
-                if (!peer->endpoint_host || (peer->flags & PEER_REMOVE)) continue;
+                if (!peer->endpoint_host || !is_part(peer, own)) continue;
                 memcpy(endpoint->public_key, peer->public_key.bytes, sizeof endpoint->public_key);
                 snprintf(endpoint->host, sizeof endpoint->host, "%s", peer->endpoint_host);
                 endpoint->port = peer->endpoint_port;
@@ -94,18 +98,16 @@ static bool has_default_route(const struct host_state *host)
         return false;
 }
 
-bool conf_host_state(struct conf *conf, struct host_state *out, struct pool *pool)
+bool conf_host_state(const struct conf *conf, struct host_state *out, struct pool *pool)
 {
         struct host_state host = { .managed = true, .mtu = conf->mtu, .table = conf->table, .fwmark = conf->fwmark };
+        struct key public_key;
+        const struct key *own = conf_public_key(conf, &public_key) ? &public_key : NULL;
 
-        if (!collect_addresses(conf, &host, pool) || !collect_routes(conf, &host, pool) ||
-            !collect_endpoints(conf, &host, pool))
+        if (!collect_addresses(conf, &host, pool) || !collect_routes(conf, own, &host, pool) ||
+            !collect_endpoints(conf, own, &host, pool))
                 return false;
-        if (!host.fwmark && host.table == TABLE_AUTO && has_default_route(&host))
-                host.fwmark = conf->listen_port ? conf->listen_port : DEFAULT_FWMARK;
-
-        conf->fwmark = host.fwmark; /* a mark that is no longer in the file goes */
-        conf->flags |= CONF_HAS_FWMARK;
+        host.mark_chosen = !host.fwmark && host.table == TABLE_AUTO && has_default_route(&host);
         *out = host;
         return true;
 }

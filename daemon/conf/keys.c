@@ -271,12 +271,10 @@ static bool set_endpoint(struct parser *parser, struct span value)
 static bool set_keepalive(struct parser *parser, struct span value)
 {
         struct conf_peer *peer = parser->place->peer;
-        uint64_t seconds = 0;
+        const char *why;
 
-        if (!span_is_nocase(value, "off") &&
-            !set_number(parser, value, UINT16_MAX, &seconds, "an interval is 1 to 65535 seconds, or off"))
-                return false;
-        peer->keepalive = (uint16_t)seconds;
+        if (!keepalive_parse(&peer->keepalive, value.text, value.len, &why))
+                return parse_fail_value(parser, value, why);
         peer->flags |= PEER_HAS_KEEPALIVE;
         return true;
 }
@@ -284,20 +282,16 @@ static bool set_keepalive(struct parser *parser, struct span value)
 static bool set_name(struct parser *parser, struct span value)
 {
         struct conf_peer *peer = parser->place->peer;
+        const char *why;
 
-        if (!peer_name_valid(value))
-                return parse_fail_value(parser, value, "a name is 1 to 31 letters, digits or signs, without blanks");
+        if (!peer_name_valid(value.text, value.len, &why)) return parse_fail_value(parser, value, why);
         if (!peer->name) parser->name_count++;
         parser->place->name_line = parser->line;
         peer->flags |= PEER_HAS_NAME;
         return set_text(parser, value, &peer->name);
 }
 
-static const struct key_row {
-        enum section section;
-        const char *name;
-        bool (*set)(struct parser *parser, struct span value);
-} rows[] = {
+const struct key_row key_rows[] = {
         { SECTION_INTERFACE, "PrivateKey", set_private_key },
         { SECTION_INTERFACE, "PrivateKeyFile", set_private_key_file },
         { SECTION_INTERFACE, "ListenPort", set_listen_port },
@@ -318,85 +312,17 @@ static const struct key_row {
         { SECTION_PEER, "Endpoint", set_endpoint },
         { SECTION_PEER, "PersistentKeepalive", set_keepalive },
         { SECTION_PEER, "Name", set_name },
+        { 0 },
 };
-
-enum { ROWS = sizeof rows / sizeof *rows, KEY_NAME_MAX = 24 };
-
-static const char *const section_names[] = { "", "[Interface]", "[Peer]" };
-
-/* Levenshtein's distance without regard to case. */
-static unsigned edit_distance(struct span a, const char *b)
-{
-        unsigned row[KEY_NAME_MAX + 1], b_len = (unsigned)strlen(b);
-
-        for (unsigned j = 0; j <= b_len; j++)
-                row[j] = j;
-        for (unsigned i = 0; i < a.len; i++) {
-                unsigned diagonal = row[0];
-
-                row[0] = i + 1;
-                for (unsigned j = 0; j < b_len; j++) {
-                        bool same = tolower((unsigned char)a.text[i]) == tolower((unsigned char)b[j]);
-                        unsigned best = diagonal + !same;
-
-                        diagonal = row[j + 1];
-                        if (row[j] + 1 < best) best = row[j] + 1;
-                        if (diagonal + 1 < best) best = diagonal + 1;
-                        row[j + 1] = best;
-                }
-        }
-        return row[b_len];
-}
-
-static const struct key_row *nearest(enum section section, struct span key)
-{
-        const struct key_row *found = NULL;
-        unsigned least = 4;
-
-        for (const struct key_row *row = rows; row < rows + ROWS; row++) {
-                unsigned distance = row->section == section ? edit_distance(key, row->name) : least;
-
-                if (distance >= least || distance * 2 >= strlen(row->name)) continue;
-                least = distance;
-                found = row;
-        }
-        return found;
-}
-
-/* A word, not what was left of a key that a line break cut in two: that one ends in '='. */
-static bool showable(struct span key, struct span value)
-{
-        if (!key.len || key.len > KEY_NAME_MAX || !value.len || value.text[0] == '=') return false;
-        for (size_t i = 0; i < key.len; i++)
-                if (!isalpha((unsigned char)key.text[i])) return false;
-        return true;
-}
-
-static bool fail_unknown(struct parser *parser, struct span key, struct span value)
-{
-        const char *section = section_names[parser->section];
-        const struct key_row *row;
-
-        for (row = rows; row < rows + ROWS; row++)
-                if (span_is_nocase(key, row->name))
-                        return parse_fail(parser, key.text, "%s: a key of %s, not of %s", row->name,
-                                          section_names[row->section], section);
-        if (!showable(key, value))
-                return parse_fail(parser, key.text, "unknown key of %s; a line is 'Key = value'", section);
-        if ((row = nearest(parser->section, key)))
-                return parse_fail(parser, key.text, "%.*s: unknown key of %s; did you mean %s?", (int)key.len, key.text,
-                                  section, row->name);
-        return parse_fail(parser, key.text, "%.*s: unknown key of %s", (int)key.len, key.text, section);
-}
 
 bool keys_set(struct parser *parser, struct span key, struct span value)
 {
         if (parser->section == SECTION_NONE)
                 return parse_fail(parser, key.text, "a key before any section; [Interface] or [Peer] comes first");
-        for (const struct key_row *row = rows; row < rows + ROWS; row++) {
+        for (const struct key_row *row = key_rows; row->name; row++) {
                 if (row->section != parser->section || !span_is_nocase(key, row->name)) continue;
                 parser->key = row->name;
                 return row->set(parser, value);
         }
-        return fail_unknown(parser, key, value);
+        return key_unknown(parser, key, value);
 }

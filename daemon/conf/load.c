@@ -22,25 +22,41 @@ static bool fail(struct conf_error *error, const char *format, ...)
         return false;
 }
 
+/* Root without special rights, as aditd is when it reads, is stopped by modes and owners as others are. */
+static bool fail_system(struct conf_error *error, const char *verb, const char *what, int why)
+{
+        const char *mend = "";
+
+        error->denied = why == EACCES || why == EPERM;
+        if (error->denied)
+                mend = geteuid() == 0
+                               ? "; the file and its folders must be root's, or readable by root without special rights"
+                               : "; root can";
+        return fail(error, "cannot %s %s: %s%s", verb, what, strerror(why), mend);
+}
+
 /* ---- finding -------------------------------------------------------------------------------------------------------
  */
 
 static const char *const folders[] = { "/etc/adit", "/etc/wireguard" };
+
+static const char name_rule[] = "an interface's name is 1 to 15 letters, digits or any of _=+.-";
+static const char name_of_file_rule[] =
+        "the file's name, less .conf, is the interface's: 1 to 15 letters, digits or any of _=+.-";
 
 static bool ends_in_conf(const char *path, size_t len)
 {
         return len > 5 && strcmp(path + len - 5, ".conf") == 0;
 }
 
-static bool name_from_path(const char *path, char name[IFNAMSIZ], struct conf_error *error)
+bool conf_link_name(const char *name_or_path, char name[IFNAMSIZ], struct conf_error *error)
 {
-        const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+        const char *slash = strrchr(name_or_path, '/'), *base = slash ? slash + 1 : name_or_path;
         size_t len = strlen(base);
 
+        *error = (struct conf_error){ 0 };
         if (ends_in_conf(base, len)) len -= 5;
-        if (!interface_name_valid(base, len))
-                return fail(error, "the file's name, less .conf, is the interface's: "
-                                   "1 to 15 letters, digits or any of _=+.-");
+        if (!interface_name_valid(base, len)) return fail(error, slash || base[len] ? name_of_file_rule : name_rule);
         memcpy(name, base, len);
         name[len] = 0;
         return true;
@@ -51,9 +67,7 @@ static bool find_in_folders(const char *name, char path[CONF_PATH_MAX], struct c
         for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
                 snprintf(path, CONF_PATH_MAX, "%s/%s.conf", folders[i], name);
                 if (access(path, F_OK) == 0) return true;
-                if (errno != ENOENT && errno != ENOTDIR)
-                        return fail(error, "cannot look into %s: %s%s", folders[i], strerror(errno),
-                                    errno == EACCES ? "; root can" : "");
+                if (errno != ENOENT && errno != ENOTDIR) return fail_system(error, "look into", folders[i], errno);
         }
         return fail(error, "there is neither %s/%s.conf nor %s/%s.conf; make one, or name a file by its path",
                     folders[0], name, folders[1], name);
@@ -68,12 +82,26 @@ bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFN
                 if (len >= CONF_PATH_MAX)
                         return fail(error, "the path is too long: %d characters are allowed", CONF_PATH_MAX - 1);
                 memcpy(path, name_or_path, len + 1);
-                return name_from_path(path, name, error);
+                return conf_link_name(path, name, error);
         }
-        if (!interface_name_valid(name_or_path, len))
-                return fail(error, "an interface's name is 1 to 15 letters, digits or any of _=+.-");
+        if (!interface_name_valid(name_or_path, len)) return fail(error, name_rule);
         memcpy(name, name_or_path, len + 1);
         return find_in_folders(name, path, error);
+}
+
+bool conf_absolute(const char *path, char out[CONF_PATH_MAX], struct conf_error *error)
+{
+        char folder[CONF_PATH_MAX] = "";
+
+        *error = (struct conf_error){ 0 };
+        if (*path != '/') {
+                if (!getcwd(folder, sizeof folder)) return fail_system(error, "name", "this folder", errno);
+                if (strcmp(folder, "/") == 0) *folder = 0;
+                while (strncmp(path, "./", 2) == 0)
+                        path += strspn(path + 1, "/") + 1;
+        }
+        if (snprintf(out, CONF_PATH_MAX, "%s%s%s", folder, *path == '/' ? "" : "/", path) < CONF_PATH_MAX) return true;
+        return fail(error, "the path is too long: %d characters are allowed", CONF_PATH_MAX - 1);
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------------
@@ -92,21 +120,26 @@ static void file_fini(struct file *file)
         *file = (struct file){ 0 };
 }
 
+static bool fail_large(struct conf_error *error, size_t max)
+{
+        return fail(error, "it is too large: at most %zu bytes", max);
+}
+
 static bool read_all(int fd, struct file *file, size_t max, struct conf_error *error)
 {
         struct stat st;
         ssize_t n;
 
-        if (fstat(fd, &st) < 0) return fail(error, "cannot read it: %s", strerror(errno));
+        if (fstat(fd, &st) < 0) return fail_system(error, "read", "it", errno);
         if (!S_ISREG(st.st_mode)) return fail(error, "it is not a regular file");
-        if (st.st_size < 0 || (uint64_t)st.st_size > max) return fail(error, "it is too large: at most %zu bytes", max);
+        if (st.st_size < 0 || (uint64_t)st.st_size > max) return fail_large(error, max);
         file->exposed = st.st_mode & (S_IRWXG | S_IRWXO);
         file->size = (size_t)st.st_size + 1;
-        if (!(file->text = malloc(file->size))) return fail(error, "cannot read it: %s", strerror(ENOMEM));
+        if (!(file->text = malloc(file->size))) return fail_system(error, "read", "it", ENOMEM);
 
         while ((n = read(fd, file->text + file->len, file->size - file->len)) != 0) {
                 if (n < 0 && errno == EINTR) continue;
-                if (n < 0) return fail(error, "cannot read it: %s", strerror(errno));
+                if (n < 0) return fail_system(error, "read", "it", errno);
                 file->len += (size_t)n;
                 if (file->len == file->size) return fail(error, "it grew while it was read; try again");
         }
@@ -120,7 +153,7 @@ static bool file_read(struct file *file, const char *path, size_t max, struct co
         bool ok;
 
         *file = (struct file){ 0 };
-        if (fd < 0) return fail(error, "cannot open it: %s", strerror(errno));
+        if (fd < 0) return fail_system(error, "open", "it", errno);
         ok = read_all(fd, file, max, error);
         close(fd);
         if (!ok) file_fini(file);
@@ -143,30 +176,60 @@ static bool path_beside(char out[CONF_PATH_MAX], const char *path, const char *o
         return snprintf(out, CONF_PATH_MAX, "%.*s%s", folder, path, other) < CONF_PATH_MAX;
 }
 
+enum { KEY_FILE_MAX = 4096 };
+
+static bool key_of_text(struct key *out, struct span text, struct conf_error *error)
+{
+        text.len = (size_t)(span_trim(text).text - text.text) + span_trim(text).len; /* the blanks after it */
+        if (text.len && key_from_base64(out, text.text, text.len)) return true;
+        return fail(error, "this is not a key: 44 characters of base64, the last one =, and nothing else");
+}
+
+bool key_load(struct key *out, const char *path, struct conf_error *error)
+{
+        struct file file;
+        bool ok;
+
+        *error = (struct conf_error){ 0 };
+        if (!file_read(&file, path, KEY_FILE_MAX, error)) return false;
+        ok = file.exposed ? fail_exposed(error, "group or others can read it", path)
+                          : key_of_text(out, (struct span){ file.text, file.len }, error);
+        file_fini(&file);
+        return ok;
+}
+
+bool key_load_open(struct key *out, int fd, struct conf_error *error)
+{
+        char text[KEY_FILE_MAX + 1];
+        size_t len = 0;
+        ssize_t n;
+        bool ok;
+
+        *error = (struct conf_error){ 0 };
+        while (len < sizeof text && (n = TEMP_FAILURE_RETRY(read(fd, text + len, sizeof text - len))) > 0)
+                len += (size_t)n;
+        if (n < 0) ok = fail_system(error, "read", "it", errno);
+        else if (len == sizeof text)
+                ok = fail_large(error, KEY_FILE_MAX);
+        else
+                ok = key_of_text(out, (struct span){ text, len }, error);
+        sodium_memzero(text, sizeof text);
+        return ok;
+}
+
+/* A key file that tunnel.conf names, beside it. */
 static bool load_key(const struct key_file *want, const char *conf_path, struct conf_error *error)
 {
-        enum { KEY_FILE_MAX = 4096 };
-        char path[CONF_PATH_MAX], quoted[QUOTE_TEXT], exposed[128];
-        struct conf_error inner = { 0 };
-        struct span text;
-        struct file file;
-        bool ok = false;
+        char path[CONF_PATH_MAX], quoted[QUOTE_TEXT];
+        struct conf_error inner;
 
         *error = (struct conf_error){ .line = want->line, .column = want->column };
         quote_path((struct span){ *want->path, strlen(*want->path) }, quoted);
         if (!path_beside(path, conf_path, *want->path)) return fail(error, "%s: the path is too long", want->name);
-        if (!file_read(&file, path, KEY_FILE_MAX, &inner))
+        if (!key_load(want->into, path, &inner)) {
+                error->denied = inner.denied;
                 return fail(error, "%s: '%s': %s", want->name, quoted, inner.text);
-
-        snprintf(exposed, sizeof exposed, "%s: group or others can read this file with a key", want->name);
-        text = span_trim((struct span){ file.text, file.len });
-        if (file.exposed) fail_exposed(error, exposed, path);
-        else if (!key_from_base64(want->into, text.text, text.len))
-                fail(error, "%s: '%s': one key is to be in this file, 44 characters of base64", want->name, quoted);
-        else
-                ok = true;
-        file_fini(&file);
-        if (!ok) return false;
+        }
         *want->flags |= want->flag;
         *want->path = NULL;
         return true;

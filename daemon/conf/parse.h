@@ -1,4 +1,5 @@
-/* The inside of conf_parse(): parse.c goes through lines and sections, keys.c is the table of what may stand in them.
+/* The inside of conf_parse(): parse.c goes through lines and sections, keys.c is the table of what may stand in them,
+ * unknown.c answers what may not.
  * Not for other rooms. Pure. */
 #ifndef DAEMON_CONF_PARSE_H
 #define DAEMON_CONF_PARSE_H
@@ -46,8 +47,18 @@ bool parse_fail(struct parser *parser, const char *at, const char *format, ...) 
 bool parse_fail_value(struct parser *parser, struct span value, const char *why);
 bool parse_fail_full(struct parser *parser);
 
+/* What may stand in a section; ends with name NULL. `set` has the trimmed value. */
+struct key_row {
+        enum section section;
+        const char *name;
+        bool (*set)(struct parser *parser, struct span value);
+};
+extern const struct key_row key_rows[];
+
 /* One "Key = value" line of the present section; both are trimmed. */
 bool keys_set(struct parser *parser, struct span key, struct span value);
+/* Says why a key that is not in the table of this section is refused, and is false. */
+bool key_unknown(struct parser *parser, struct span key, struct span value);
 
 /* conf_parse(), and what files it names. */
 bool conf_parse_files(struct conf *out, struct pool *pool, const char *text, size_t len, struct key_file **files,

@@ -14,7 +14,8 @@ struct record_header {
 
 struct record_link {
         int64_t table;
-        uint32_t managed, mtu, fwmark;
+        uint16_t managed, mark_chosen; /* 0 or 1 */
+        uint32_t mtu, fwmark;
         uint32_t addresses, routes, endpoints;
 };
 
@@ -71,6 +72,7 @@ void records_write(const struct host_state *host, uint8_t *out)
         struct record_link link = {
                 .table = host->table,
                 .managed = host->managed,
+                .mark_chosen = host->mark_chosen,
                 .mtu = host->mtu,
                 .fwmark = host->fwmark,
                 .addresses = (uint32_t)host->address_count,
@@ -120,6 +122,7 @@ static bool get_link(struct reader *in, struct record_link *link)
 
         if (!get(in, RECORD_LINK, link, sizeof *link)) return false;
         if (link->managed > 1) return fail(in, "managed is 0 or 1");
+        if (link->mark_chosen > 1) return fail(in, "mark_chosen is 0 or 1");
         if (link->mtu && (link->mtu < MTU_MIN || link->mtu > MTU_MAX)) return fail(in, "the MTU is out of range");
         if (link->table < TABLE_OFF || link->table > UINT32_MAX) return fail(in, "the table is out of range");
         /* before anything is allocated: what the counts say is what is there */
@@ -179,6 +182,7 @@ static bool get_all(struct reader *in, struct host_state *out, struct pool *pool
         if (!get_link(in, &link)) return false;
         *out = (struct host_state){
                 .managed = link.managed,
+                .mark_chosen = link.mark_chosen,
                 .mtu = link.mtu,
                 .table = link.table,
                 .fwmark = link.fwmark,

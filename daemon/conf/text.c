@@ -1,5 +1,6 @@
 #include "daemon/conf/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -75,11 +76,24 @@ bool number_parse_hex(struct span span, uint64_t max, uint64_t *out)
         return digits_parse(span, 10, max, out);
 }
 
-bool peer_name_valid(struct span span)
+bool peer_name_valid(const char *name, size_t len, const char **why)
 {
-        if (!span.len || span.len > PEER_NAME_MAX) return false;
-        for (size_t i = 0; i < span.len; i++)
-                if (span.text[i] <= ' ' || span.text[i] >= 0x7f || span.text[i] == '#') return false;
+        *why = "a name is 1 to 31 letters, digits or signs, without blanks or #";
+        static_assert(PEER_NAME_MAX == 31, "the number that is said");
+        if (!len || len > PEER_NAME_MAX) return false;
+        for (size_t i = 0; i < len; i++)
+                if (name[i] <= ' ' || name[i] >= 0x7f || name[i] == '#') return false;
+        return true;
+}
+
+bool keepalive_parse(uint16_t *out, const char *text, size_t len, const char **why)
+{
+        struct span value = { text, len };
+        uint64_t seconds = 0;
+
+        *why = "an interval is 1 to 65535 seconds, or off";
+        if (!span_is_nocase(value, "off") && !number_parse(value, UINT16_MAX, &seconds)) return false;
+        *out = (uint16_t)seconds;
         return true;
 }
 

@@ -23,9 +23,6 @@ bool number_parse(struct span span, uint64_t max, uint64_t *out);
 /* Decimal, or hexadecimal with 0x. A leading zero is refused: to wg it means octal, to a person it does not. */
 bool number_parse_hex(struct span span, uint64_t max, uint64_t *out);
 
-/* 1 to PEER_NAME_MAX printable ASCII characters without blanks; '#' begins a comment in tunnel.conf, so it is refused.
- */
-bool peer_name_valid(struct span span);
 /* A host name, a literal IPv4 address, or a literal IPv6 address, perhaps with %scope. *out is set for a literal whose
  * scope, if any, is a number; an IPv4-mapped one becomes IPv4, for our IPv6 socket carries IPv6 only. */
 bool host_parse(union socket_address *out, struct span host, const char **why);

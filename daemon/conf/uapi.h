@@ -1,6 +1,7 @@
 /* WireGuard's UAPI text ("key=value" lines), both directions. Pure.
  * Dialect UAPI_STRICT is what `wg` speaks on /var/run/wireguard/NAME.sock; UAPI_ADIT is what adit and aditd speak with
- * each other and adds the keys `name=` (peer), and in a get `session=`, `handshake_attempts=`, `drop_NAME=`, `link_mtu=`. */
+ * each other and adds the keys `name=` (peer), and in a get `session=`, `handshake_attempts=`, `drop_NAME=`,
+ * `link_mtu=`. */
 #ifndef DAEMON_CONF_UAPI_H
 #define DAEMON_CONF_UAPI_H
 

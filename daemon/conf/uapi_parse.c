@@ -158,10 +158,12 @@ static const char *protocol_version(struct reader *in, struct span value)
 
 static const char *name(struct reader *in, struct span value)
 {
+        const char *why;
+
         in->peer->flags |= PEER_HAS_NAME;
         in->peer->name = NULL;
         if (!value.len) return NULL; /* takes the name away */
-        if (!peer_name_valid(value)) return "a name is 1 to 31 letters, digits or signs, without blanks";
+        if (!peer_name_valid(value.text, value.len, &why)) return why;
         in->peer->name = pool_strndup(in->pool, value.text, value.len);
         return in->peer->name ? NULL : pool_full;
 }

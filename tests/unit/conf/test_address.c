@@ -200,12 +200,38 @@ static void test_set(void **state)
         }
 }
 
+static void test_keepalive(void **state)
+{
+        static const struct {
+                const char *text;
+                long seconds; /* -1: refused */
+        } rows[] = {
+                { "off", 0 }, { "OFF", 0 }, { "0", 0 },   { "1", 1 },   { "65535", 65535 }, { "65536", -1 },
+                { "", -1 },   { "1x", -1 }, { "-1", -1 }, { " 1", -1 }, { "0x10", -1 },     { "offf", -1 },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                uint16_t seconds = 7;
+                const char *why = NULL;
+                bool ok = keepalive_parse(&seconds, rows[i].text, strlen(rows[i].text), &why);
+
+                if (ok != (rows[i].seconds >= 0)) fail_msg("row %zu: '%s'", i, rows[i].text);
+                assert_int_equal(seconds, ok ? rows[i].seconds : 7);
+                if (!ok) assert_string_equal(why, "an interval is 1 to 65535 seconds, or off");
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_prefixes),   cmocka_unit_test(test_endpoints),
-                cmocka_unit_test(test_long_names), cmocka_unit_test(test_interface_names),
-                cmocka_unit_test(test_pool),       cmocka_unit_test(test_set),
+                cmocka_unit_test(test_keepalive),
+                cmocka_unit_test(test_prefixes),
+                cmocka_unit_test(test_endpoints),
+                cmocka_unit_test(test_long_names),
+                cmocka_unit_test(test_interface_names),
+                cmocka_unit_test(test_pool),
+                cmocka_unit_test(test_set),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,11 +46,30 @@ static void test_not_applied_names_what_the_file_asks_for(void **state)
         assert_null(conf_not_applied(&conf, &cursor));
 }
 
+static void test_not_applied_names_a_peer_with_our_key(void **state)
+{
+        struct conf_peer peer = { 0 };
+        unsigned cursor = 0;
+
+        (void)state;
+        conf = (struct conf){ .peers = &peer };
+        assert_null(conf_not_applied(&conf, &cursor)); /* no key, and a peer without one */
+        assert_true(key_from_base64(&conf.private_key, KEY_A, strlen(KEY_A)));
+        cursor = 0;
+        assert_null(conf_not_applied(&conf, &cursor));
+        key_public_from_private(&peer.public_key, &conf.private_key);
+        cursor = 0;
+        assert_string_equal(conf_not_applied(&conf, &cursor),
+                            "a [Peer] has this link's own public key, and is left out; a peer has another");
+        assert_null(conf_not_applied(&conf, &cursor));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_complete_names_every_default),
                 cmocka_unit_test(test_not_applied_names_what_the_file_asks_for),
+                cmocka_unit_test(test_not_applied_names_a_peer_with_our_key),
         };
 
         return cmocka_run_group_tests_name("complete", tests, NULL, NULL);

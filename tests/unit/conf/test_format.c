@@ -52,34 +52,73 @@ static void test_fwmark(void **state)
         static const struct {
                 const char *text;
                 uint32_t fwmark;
+                bool chosen; /* is to be: by the keeper, which knows what is free */
         } rows[] = {
-                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=10.0.0.0/8", 0 },
-                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0", 51820 },
-                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=::/0", 51820 },
-                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=::/1, 8000::/1, 0.0.0.0/1", 0 },
-                { "[Interface]\nListenPort=4500\n" PEER(KEY_B) PEER(KEY_C) "AllowedIPs=::/0", 4500 },
-                { "[Interface]\nListenPort=0\n" PEER(KEY_B) "AllowedIPs=::/0", 51820 },
-                { "[Interface]\nFwMark=7\n" PEER(KEY_B) "AllowedIPs=::/0", 7 },
-                { "[Interface]\nFwMark=off\n" PEER(KEY_B) "AllowedIPs=::/0", 51820 },
-                { "[Interface]\nFwMark=7\n", 7 },
-                { "[Interface]\nTable=off\n" PEER(KEY_B) "AllowedIPs=::/0", 0 },
-                { "[Interface]\nTable=main\n" PEER(KEY_B) "AllowedIPs=::/0", 0 },
-                { "[Interface]\nTable=off\nFwMark=9\n" PEER(KEY_B) "AllowedIPs=::/0", 9 },
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=10.0.0.0/8", 0, false },
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0", 0, true },
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=::/0", 0, true },
+                { "[Interface]\n" PEER(KEY_B) "AllowedIPs=::/1, 8000::/1, 0.0.0.0/1", 0, false },
+                { "[Interface]\nListenPort=4500\n" PEER(KEY_B) PEER(KEY_C) "AllowedIPs=::/0", 0, true },
+                { "[Interface]\nListenPort=0\n" PEER(KEY_B) "AllowedIPs=::/0", 0, true },
+                { "[Interface]\nFwMark=7\n" PEER(KEY_B) "AllowedIPs=::/0", 7, false },
+                { "[Interface]\nFwMark=off\n" PEER(KEY_B) "AllowedIPs=::/0", 0, true },
+                { "[Interface]\nFwMark=7\n", 7, false },
+                { "[Interface]\nTable=off\n" PEER(KEY_B) "AllowedIPs=::/0", 0, false },
+                { "[Interface]\nTable=main\n" PEER(KEY_B) "AllowedIPs=::/0", 0, false },
+                { "[Interface]\nTable=off\nFwMark=9\n" PEER(KEY_B) "AllowedIPs=::/0", 9, false },
         };
 
         (void)state;
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
                 struct conf_error error;
                 struct host_state host;
-                struct conf conf;
+                struct conf conf, before;
 
                 pool_reset(&pool);
                 assert_true(conf_parse(&conf, &pool, rows[i].text, strlen(rows[i].text), &error));
+                before = conf;
                 assert_true(conf_host_state(&conf, &host, &pool));
                 if (host.fwmark != rows[i].fwmark) fail_msg("row %zu: mark %u", i, host.fwmark);
-                assert_int_equal(conf.fwmark, host.fwmark);
-                assert_true(conf.flags & CONF_HAS_FWMARK);
+                if (host.mark_chosen != rows[i].chosen) fail_msg("row %zu: chosen %u", i, host.mark_chosen);
+                assert_same_conf(&conf, &before);
         }
+}
+
+/* KEY_A is a private key here. Its peer is left out, by the private key as by the public one of a status. */
+static void test_own_key(void **state)
+{
+        struct conf_prefix rest = { .prefix = { AF_INET, 8, { 12 } } },
+                           both = { .next = &rest, .prefix = { AF_INET, 0, { 0 } } };
+        struct conf_peer other = { .allowed_ips = &rest }, self = { .next = &other, .allowed_ips = &both };
+        struct conf conf = { .peers = &self };
+        struct host_state host;
+        struct key private_key;
+
+        (void)state;
+        pool_reset(&pool);
+        assert_true(key_from_base64(&private_key, KEY_A, strlen(KEY_A)));
+        assert_true(key_public_from_private(&self.public_key, &private_key));
+        self.endpoint_host = other.endpoint_host = "192.0.2.1";
+        self.endpoint_port = other.endpoint_port = 1;
+
+        assert_true(conf_host_state(&conf, &host, &pool)); /* the key is not known */
+        assert_int_equal(host.route_count, 2);
+        assert_int_equal(host.endpoint_count, 2);
+        assert_true(host.mark_chosen);
+        for (unsigned known = 0; known < 2; known++) {
+                conf.private_key = known ? (struct key){ 0 } : private_key;
+                conf.public_key = known ? self.public_key : (struct key){ 0 };
+                assert_true(conf_host_state(&conf, &host, &pool));
+                assert_int_equal(host.route_count, 1);
+                assert_true(prefix_equal(&host.routes[0], &rest.prefix));
+                assert_int_equal(host.endpoint_count, 1);
+                assert_memory_equal(host.endpoints[0].public_key, &other.public_key, KEY_LEN);
+                assert_false(host.mark_chosen);
+        }
+        conf.private_key.bytes[0] ^= 8; /* another key: what a status said before counts no more */
+        conf.private_key.bytes[1] ^= 8;
+        assert_true(conf_host_state(&conf, &host, &pool));
+        assert_int_equal(host.route_count, 2);
 }
 
 static void assert_prefixes(const struct prefix *list, size_t count, const char *wanted)
@@ -169,7 +208,7 @@ static void test_no_route_twice(void **state)
 
 static void test_error_format(void **state)
 {
-        struct conf_error error = { 14, 3, "Key: what" };
+        struct conf_error error = { 14, 3, "Key: what", false };
         char out[64];
 
         (void)state;
@@ -191,6 +230,7 @@ int main(void)
                 cmocka_unit_test(test_random_round_trips),
                 cmocka_unit_test(test_writer_stops_at_its_size),
                 cmocka_unit_test(test_fwmark),
+                cmocka_unit_test(test_own_key),
                 cmocka_unit_test(test_host_state),
                 cmocka_unit_test(test_no_route_twice),
                 cmocka_unit_test(test_error_format),

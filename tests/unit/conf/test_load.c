@@ -70,6 +70,49 @@ static void test_modes(void **state)
         assert_true(load("wg0.conf"));
 }
 
+#define NO_KEY "this is not a key: 44 characters of base64, the last one =, and nothing else"
+
+/* From a file and from a pipe by one rule. */
+static void test_key_load(void **state)
+{
+        static char large[4096 + 2] = KEY_A;
+        static const struct {
+                const char *text, *why; /* NULL: a key */
+        } rows[] = {
+                { KEY_A, NULL },
+                { KEY_A " \t\r\n\n", NULL },
+                { " " KEY_A, NO_KEY },
+                { KEY_A "\n" KEY_A, NO_KEY },
+                { "", NO_KEY },
+                { "\n", NO_KEY },
+                { large, "it is too large: at most 4096 bytes" },
+        };
+
+        (void)state;
+        memset(large + strlen(KEY_A), ' ', sizeof large - 1 - strlen(KEY_A));
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                struct key wanted, key;
+                int ends[2];
+
+                put_file("wg0.key", 0600, rows[i].text);
+                if (key_load(&key, in_folder("wg0.key"), &error) != !rows[i].why) fail_msg("row %zu: file", i);
+                if (rows[i].why) assert_error(0, 0, rows[i].why);
+                assert_int_equal(pipe(ends), 0);
+                assert_int_equal(write(ends[1], rows[i].text, strlen(rows[i].text)), strlen(rows[i].text));
+                close(ends[1]);
+                if (key_load_open(&key, ends[0], &error) != !rows[i].why) fail_msg("row %zu: pipe", i);
+                close(ends[0]);
+                if (rows[i].why) assert_error(0, 0, rows[i].why);
+                if (rows[i].why) continue;
+                assert_true(key_from_base64(&wanted, KEY_A, strlen(KEY_A)));
+                assert_memory_equal(&key, &wanted, sizeof key);
+        }
+        assert_false(key_load_open(&(struct key){ 0 }, -1, &error));
+        assert_error(0, 0, "cannot read it: Bad file descriptor");
+        assert_false(key_load(&(struct key){ 0 }, folder, &error));
+        assert_error(0, 0, "it is not a regular file");
+}
+
 static void test_key_files(void **state)
 {
         static const char text[] =
@@ -97,11 +140,11 @@ static void test_key_files(void **state)
         put_file("wg0.psk", 0644, KEY_C "\n");
         assert_false(load("wg0.conf"));
         snprintf(says, sizeof says,
-                 "PresharedKeyFile: group or others can read this file with a key; mend it with: chmod 600 %s/wg0.psk",
+                 "PresharedKeyFile: 'wg0.psk': group or others can read it; mend it with: chmod 600 %s/wg0.psk",
                  folder);
         assert_error(5, 21, says);
 
-        put_file("wg0.psk", 0600, " " KEY_C "\r\n\n");
+        put_file("wg0.psk", 0600, KEY_C " \t\r\n\n");
         assert_true(load("wg0.conf"));
         assert_true(key_from_base64(&key, KEY_A, strlen(KEY_A)));
         assert_memory_equal(&conf.private_key, &key, sizeof key);
@@ -114,7 +157,7 @@ static void test_key_files(void **state)
 
         put_file("wg0.psk", 0600, KEY_C KEY_C);
         assert_false(load("wg0.conf"));
-        assert_error(5, 21, "PresharedKeyFile: 'wg0.psk': one key is to be in this file, 44 characters of base64");
+        assert_error(5, 21, "PresharedKeyFile: 'wg0.psk': " NO_KEY);
         put_file("wg0.psk", 0600, "");
         assert_false(load("wg0.conf"));
 
@@ -178,6 +221,54 @@ static void test_what_is_no_file(void **state)
         assert_int_equal(error.line, 2);
 }
 
+static void test_link_name(void **state)
+{
+        char name[IFNAMSIZ];
+
+        (void)state;
+        assert_true(conf_link_name("wg0", name, &error));
+        assert_string_equal(name, "wg0");
+        assert_true(conf_link_name("../x/a_=+.-9.conf", name, &error));
+        assert_string_equal(name, "a_=+.-9");
+        assert_false(conf_link_name("a:b", name, &error));
+        assert_error(0, 0, "an interface's name is 1 to 15 letters, digits or any of _=+.-");
+        assert_false(conf_link_name("x/a:b", name, &error));
+        assert_error(0, 0, "the file's name, less .conf, is the interface's: 1 to 15 letters, digits or any of _=+.-");
+}
+
+/* A link stays a link: nothing is looked up. */
+static void test_absolute(void **state)
+{
+        static const struct {
+                const char *in, *beside; /* NULL: as it is */
+        } rows[] = {
+                { "/a/../b//c.conf", NULL },     { "wg0.conf", "wg0.conf" },           { "./wg0.conf", "wg0.conf" },
+                { ".//./wg0.conf", "wg0.conf" }, { "../wg0.conf", "../wg0.conf" },     { ".wg0.conf", ".wg0.conf" },
+                { "link.conf", "link.conf" },    { "x/./link.conf", "x/./link.conf" },
+        };
+        char path[CONF_PATH_MAX], long_path[CONF_PATH_MAX] = "", here[CONF_PATH_MAX];
+
+        (void)state;
+        assert_int_equal(symlink("wg0.conf", in_folder("link.conf")), 0);
+        assert_int_equal(chdir(folder), 0);
+        assert_non_null(getcwd(here, sizeof here));
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                char wanted[2 * CONF_PATH_MAX];
+
+                snprintf(wanted, sizeof wanted, "%s%s%s", rows[i].beside ? here : "", rows[i].beside ? "/" : "",
+                         rows[i].beside ? rows[i].beside : rows[i].in);
+                assert_true(conf_absolute(rows[i].in, path, &error));
+                assert_string_equal(path, wanted);
+        }
+        memset(long_path, 'a', sizeof long_path - 1);
+        assert_false(conf_absolute(long_path, path, &error));
+        assert_error(0, 0, "the path is too long: 511 characters are allowed");
+        assert_int_equal(chdir("/"), 0);
+        assert_true(conf_absolute("x.conf", path, &error));
+        assert_string_equal(path, "/x.conf");
+        assert_int_equal(unlink(in_folder("link.conf")), 0);
+}
+
 static void test_find(void **state)
 {
         static const struct {
@@ -237,9 +328,10 @@ static int remove_folder(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_modes),   cmocka_unit_test(test_key_files),
-                cmocka_unit_test(test_example), cmocka_unit_test(test_what_is_no_file),
-                cmocka_unit_test(test_find),
+                cmocka_unit_test(test_modes),    cmocka_unit_test(test_key_files),
+                cmocka_unit_test(test_example),  cmocka_unit_test(test_what_is_no_file),
+                cmocka_unit_test(test_find),     cmocka_unit_test(test_link_name),
+                cmocka_unit_test(test_key_load), cmocka_unit_test(test_absolute),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -117,10 +117,11 @@ static void test_errors(void **state)
                   "[fe80::1%eth0]:51820" },
                 { P "PersistentKeepalive = 65536", 4, 23,
                   "PersistentKeepalive: '65536': an interval is 1 to 65535 seconds, or off" },
-                { P "Name = a b", 4, 8, "Name: 'a b': a name is 1 to 31 letters, digits or signs, without blanks" },
-                { P "Name = ", 4, 7, "Name: '': a name is 1 to 31 letters, digits or signs, without blanks" },
+                { P "Name = a b", 4, 8,
+                  "Name: 'a b': a name is 1 to 31 letters, digits or signs, without blanks or #" },
+                { P "Name = ", 4, 7, "Name: '': a name is 1 to 31 letters, digits or signs, without blanks or #" },
                 { P "Name = m\xc3\xbcnchen", 4, 8,
-                  "Name: 'm??nchen': a name is 1 to 31 letters, digits or signs, without blanks" },
+                  "Name: 'm??nchen': a name is 1 to 31 letters, digits or signs, without blanks or #" },
         };
 
         (void)state;

@@ -8,6 +8,7 @@ static struct host_state random_host(void)
 
         if (random_below(2)) host.mtu = MTU_MIN + random_below(MTU_MAX - MTU_MIN + 1);
         host.fwmark = random_below(UINT32_MAX);
+        host.mark_chosen = random_below(2);
         host.address_count = random_below(4);
         host.route_count = random_below(6);
         host.endpoint_count = random_below(3);
@@ -33,6 +34,7 @@ static void assert_same_host(const struct host_state *a, const struct host_state
         assert_int_equal(a->mtu, b->mtu);
         assert_int_equal(a->table, b->table);
         assert_int_equal(a->fwmark, b->fwmark);
+        assert_int_equal(a->mark_chosen, b->mark_chosen);
         assert_int_equal(a->address_count, b->address_count);
         assert_int_equal(a->route_count, b->route_count);
         assert_int_equal(a->endpoint_count, b->endpoint_count);
@@ -153,7 +155,7 @@ static void test_ranges(void **state)
 {
         struct prefix address = { AF_INET, 24, { 10, 0, 0, 1 } }, route = { AF_INET, 8, { 10 } };
         struct host_endpoint endpoint = { .host = "berlin.example", .port = 4500 };
-        const struct host_state host = { true, 1420, 5, 6, &address, 1, &route, 1, &endpoint, 1 };
+        const struct host_state host = { true, 1420, 5, 6, false, &address, 1, &route, 1, &endpoint, 1 };
         enum { LINK = 8, ADDRESS = LINK + 32 + 8, ROUTE = ADDRESS + 18 + 8, ENDPOINT = ROUTE + 18 + 8 };
         static const struct {
                 size_t at;
@@ -165,6 +167,10 @@ static void test_ranges(void **state)
                 { LINK + 7, 0x80, "the table is out of range" },
                 { LINK + 4, 1, "the table is out of range" },
                 { LINK + 8, 2, "managed is 0 or 1" },
+                { LINK + 9, 1, "managed is 0 or 1" },
+                { LINK + 10, 1, NULL },
+                { LINK + 10, 2, "mark_chosen is 0 or 1" },
+                { LINK + 11, 1, "mark_chosen is 0 or 1" },
                 { LINK + 13, 1, "the MTU is out of range" },
                 { LINK + 14, 1, "the MTU is out of range" },
                 { LINK + 20, 0, "bytes after the last record" },

@@ -80,7 +80,7 @@ static void test_refused(void **state)
         pool_reset(&pool);
         assert_false(uapi_parse_set(&conf, &pool, UAPI_STRICT, "fwmark=1\0\n", 10, &error));
         assert_false(parse(UAPI_ADIT, PEER "name=a b"));
-        assert_string_equal(error.text, "name: a name is 1 to 31 letters, digits or signs, without blanks");
+        assert_string_equal(error.text, "name: a name is 1 to 31 letters, digits or signs, without blanks or #");
 }
 
 static void test_accepted(void **state)

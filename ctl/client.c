@@ -1,10 +1,8 @@
 #include "ctl/client.h"
 #include "ctl/command.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,37 +12,18 @@
 
 static const char SUFFIX[] = ".sock";
 
-bool link_name_valid(const char *name)
-{
-        size_t len = strlen(name);
-
-        if (len == 0 || len >= IFNAMSIZ || !strcmp(name, ".") || !strcmp(name, "..")) return false;
-        for (size_t i = 0; i < len; i++)
-                if (name[i] == '/' || name[i] == ':' || !isgraph((unsigned char)name[i])) return false;
-        return true;
-}
-
 int link_name_check(const char *name)
 {
-        if (link_name_valid(name)) return STATUS_OK;
-        return complain(STATUS_USAGE, "'%s' is not an interface's name: 1 to %d characters, no space, '/' or ':'", name,
-                        IFNAMSIZ - 1);
+        if (interface_name_valid(name, strlen(name))) return STATUS_OK;
+        return complain(STATUS_USAGE, "'%s': an interface's name is 1 to 15 letters, digits or any of _=+.-", name);
 }
 
 int link_name_of(char name[IFNAMSIZ], const char *name_or_path)
 {
-        const char *base = strrchr(name_or_path, '/');
-        size_t len;
+        struct conf_error error;
 
-        base = base ? base + 1 : name_or_path;
-        len = strlen(base);
-        if (len > 5 && !strcmp(base + len - 5, ".conf")) len -= 5;
-        if (len < IFNAMSIZ) {
-                memcpy(name, base, len);
-                name[len] = 0;
-                if (link_name_valid(name)) return STATUS_OK;
-        }
-        return link_name_check(base);
+        if (conf_link_name(name_or_path, name, &error)) return STATUS_OK;
+        return complain(STATUS_USAGE, "'%s': %s", name_or_path, error.text);
 }
 
 static bool listens(const char *directory, const char *name, int type, int *out)
@@ -109,65 +88,30 @@ int client_open(int *out, const char *name, bool quiet)
         return STATUS_OK;
 }
 
-static bool send_request(int fd, const struct control_request *request, const int *fds)
-{
-        alignas(struct cmsghdr) char control[CMSG_SPACE(CLIENT_FDS * sizeof(int))] = { 0 };
-        struct control_request copy = *request;
-        struct iovec iov = { &copy, sizeof copy };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-        if (fds) {
-                struct cmsghdr *cmsg;
-
-                msg.msg_control = control;
-                msg.msg_controllen = sizeof control;
-                cmsg = CMSG_FIRSTHDR(&msg);
-                cmsg->cmsg_level = SOL_SOCKET;
-                cmsg->cmsg_type = SCM_RIGHTS;
-                cmsg->cmsg_len = CMSG_LEN(CLIENT_FDS * sizeof(int));
-                memcpy(CMSG_DATA(cmsg), fds, CLIENT_FDS * sizeof(int));
-        }
-        return TEMP_FAILURE_RETRY(sendmsg(fd, &msg, MSG_NOSIGNAL)) == (ssize_t)sizeof copy;
-}
-
-/* The number of bytes, 0 at the end, -1 with errno. Descriptors beyond CLIENT_FDS are cut off by the kernel. */
-static ssize_t receive_reply(int fd, struct control_reply *reply, int fds[CLIENT_FDS])
-{
-        alignas(struct cmsghdr) char control[CMSG_SPACE(CLIENT_FDS * sizeof(int))];
-        struct iovec iov = { reply, sizeof *reply };
-        struct msghdr msg = {
-                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
-        };
-        ssize_t len = TEMP_FAILURE_RETRY(recvmsg(fd, &msg, MSG_CMSG_CLOEXEC));
-
-        if (len < 0) return -1;
-        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
-                if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-                        memcpy(fds, CMSG_DATA(cmsg), cmsg->cmsg_len - CMSG_LEN(0));
-        return len;
-}
-
 int client_call(int fd, const char *name, const struct control_request *request, const int *fds_in,
-                struct control_reply *reply, int fds_out[CLIENT_FDS])
+                struct control_reply *reply, int fds_out[CONTROL_FDS])
 {
         struct control_request full = *request;
         ssize_t len;
+        int error;
 
-        fds_out[0] = fds_out[1] = -1;
+        for (int i = 0; i < CONTROL_FDS; i++)
+                fds_out[i] = -1;
         memset(reply, 0, sizeof *reply);
         full.magic = CONTROL_MAGIC;
         full.version = CONTROL_VERSION;
         /* A refusal may come with the other end already closed: the reply says more than EPIPE. */
-        if (!send_request(fd, &full, fds_in) && errno != EPIPE && errno != ECONNRESET)
-                return complain(STATUS_FAILED, "%s: asking aditd: %s", name, strerror(errno));
-        len = receive_reply(fd, reply, fds_out);
-        if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        error = control_send(fd, &full, sizeof full, fds_in, fds_in ? CONTROL_FDS : 0);
+        if (error && error != -EPIPE && error != -ECONNRESET)
+                return complain(STATUS_FAILED, "%s: asking aditd: %s", name, strerror(-error));
+        len = control_receive(fd, reply, sizeof *reply, fds_out, 0);
+        if (len == -EAGAIN)
                 return complain(STATUS_FAILED, "%s: aditd does not answer (waited %d s); its log may say why", name,
                                 CLIENT_TIMEOUT_S);
-        if (len <= 0) return complain(STATUS_FAILED, "%s: aditd ended before it answered; its log may say why", name);
+        if (len <= 0 && len != -EMSGSIZE)
+                return complain(STATUS_FAILED, "%s: aditd ended before it answered; its log may say why", name);
         if (len != (ssize_t)sizeof *reply || reply->magic != CONTROL_MAGIC || reply->version != CONTROL_VERSION) {
-                for (int i = 0; i < CLIENT_FDS; i++)
-                        if (fds_out[i] >= 0) close(fds_out[i]);
+                control_close(fds_out);
                 return complain(STATUS_FAILED,
                                 "%s: adit and the running aditd are of different versions; restart the link", name);
         }
@@ -208,7 +152,7 @@ int client_for_each(int (*each)(const char *name, void *arg), void *arg, size_t 
                 int status;
 
                 name[strlen(name) - (sizeof SUFFIX - 1)] = 0;
-                status = link_name_valid(name) ? each(name, arg) : STATUS_NO_LINK;
+                status = interface_name_valid(name, strlen(name)) ? each(name, arg) : STATUS_NO_LINK;
                 /* One that is left over from a crash is not up, and not worth a word in a list. */
                 if (status != STATUS_NO_LINK) ++*count;
                 if (status != STATUS_NO_LINK && status > worst) worst = status;

@@ -11,21 +11,19 @@
 
 enum {
         CLIENT_TIMEOUT_S = 30, /* the daemon may be talking to the kernel about many routes */
-        CLIENT_FDS = 2,        /* beside a request: records, text; beside a reply: status, records */
 };
 
-/* May this be an interface's name? Asked before a path is made of it. */
-bool link_name_valid(const char *name);
 /* The interface's name of NAME or FILE: the file's without ".conf". It need not exist. */
 int link_name_of(char name[IFNAMSIZ], const char *name_or_path);
+/* Asked before a path is made of it. */
 int link_name_check(const char *name);
 
 /* STATUS_NO_LINK when nobody listens. `quiet` says nothing then. */
 int client_open(int *out, const char *name, bool quiet);
-/* Sends, waits, receives. fds_in may be NULL; fds_out gets CLIENT_FDS descriptors, -1 where there is none, and is the
- * caller's to close. reply->error is the daemon's verdict; see client_verdict(). */
+/* Sends, waits, receives. fds_in, records and text, may be NULL; fds_out gets status and records, -1 where there is
+ * none, and is the caller's to close. reply->error is the daemon's verdict; see client_verdict(). */
 int client_call(int fd, const char *name, const struct control_request *request, const int *fds_in,
-                struct control_reply *reply, int fds_out[CLIENT_FDS]);
+                struct control_reply *reply, int fds_out[CONTROL_FDS]);
 /* Prints the refusal of a reply, if it is one. */
 int client_verdict(const char *name, const struct control_reply *reply);
 

@@ -60,7 +60,8 @@ const struct command commands[] = {
           "  --json   for programs: {\"links\": [LINK...]}, where LINK has\n"
           "    name, config (path or null), managed (false: addresses and routes are not adit's), public_key (or "
           "null),\n"
-          "    listen_port, fwmark (0: none), mtu (null: not known),\n"
+          "    listen_port, fwmark (0: none), fwmark_configured (null: none, or chosen by aditd), mtu (null: not "
+          "known),\n"
           "    mtu_configured (null: automatic), table (\"auto\", \"off\" or a number),\n"
           "    addresses [prefix...], routes [prefix...], drops {reason: packets}, peers [PEER...]; and PEER has\n"
           "    public_key, name (or null), endpoint (where it is now, or null), endpoint_configured (host:port or "
@@ -107,9 +108,15 @@ const struct command commands[] = {
           "Examples:\n"
           "  adit route del wg0 berlin 192.168.7.0/24\n",
           command_route_del },
-        { "route list", "NAME", "List the prefixes of a link's peers, and whether the host has a route",
-          "\nExamples:\n"
-          "  adit route list wg0\n",
+        { "route list", "NAME [--json]", "List the prefixes of a link's peers, and which of them adit routes",
+          "Routed by adit: adit keeps a route of the host for the prefix (Table = off: none). What the kernel has "
+          "beside\n"
+          "them, and what others made, is said by: ip route show table all\n\n"
+          "  --json   {\"routes\": [ROUTE...]}, where ROUTE has public_key, name (or null), prefix, routed_by_adit\n"
+          "    (true or false)\n\n"
+          "Examples:\n"
+          "  adit route list wg0\n"
+          "  adit route list wg0 --json | jq -r '.routes[] | select(.routed_by_adit | not) | .prefix'\n",
           command_route_list },
         { "key set", "NAME [FILE|-]", "Change the private key of a running link",
           "From a file that only its owner can read, or from stdin. The peers need the new public key: until then no "

@@ -134,22 +134,18 @@ static int unmanaged_routes(const struct edit *edit, struct host_state *out)
         return STATUS_OK;
 }
 
-/* What the host should look like after the edit. A default route that comes by the edit may bring a fwmark with it. */
+/* What the host should look like after the edit. A mark that the keeper chose stays as long as one must be chosen. */
 static int host_after(struct edit *edit, struct host_state *out)
 {
-        struct conf conf = edit->live.conf;
         struct host_state fresh = { 0 };
 
-        if (!conf_host_state(&conf, &fresh, edit->pool)) return complain_memory();
+        if (!conf_host_state(&edit->live.conf, &fresh, edit->pool)) return complain_memory();
         *out = edit->live.host;
         out->endpoints = fresh.endpoints;
         out->endpoint_count = fresh.endpoint_count;
         if (!edit->live.host.managed) return unmanaged_routes(edit, out);
+        if (fresh.mark_chosen && edit->live.host.mark_chosen) fresh.fwmark = edit->live.host.fwmark;
         *out = fresh;
-        if (conf.fwmark != edit->live.conf.fwmark) {
-                edit->set.flags |= CONF_HAS_FWMARK;
-                edit->set.fwmark = conf.fwmark;
-        }
         return STATUS_OK;
 }
 

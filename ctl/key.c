@@ -4,15 +4,11 @@
 #include "ctl/command.h"
 #include "ctl/live.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { KEY_FILE_MAX = 256 }; /* a key, and white space after it */
 
 static void warn_if_world_readable(void)
 {
@@ -35,53 +31,13 @@ static int key_print(const struct key *key)
         return complain(STATUS_FAILED, "writing the key: %s", wrote < 0 ? strerror(errno) : "cut short");
 }
 
-/* "adit: FILE: ..." for whoever gave `path`. */
-static int key_read_fd(struct key *out, int fd, const char *label)
-{
-        char text[KEY_FILE_MAX];
-        size_t len = 0;
-        ssize_t got;
-        bool valid;
-
-        while ((got = TEMP_FAILURE_RETRY(read(fd, text + len, sizeof text - len))) > 0 && len < sizeof text)
-                len += (size_t)got;
-        while (len > 0 && isspace((unsigned char)text[len - 1]))
-                len--;
-        valid = got == 0 && len == KEY_BASE64_LEN - 1 && key_from_base64(out, text, len);
-        sodium_memzero(text, sizeof text);
-        if (got < 0) return complain(STATUS_FAILED, "%s: %s", label, strerror(errno));
-        if (valid) return STATUS_OK;
-        return complain(STATUS_FAILED,
-                        "%s: this is not a key: 44 characters of base64, as adit genkey and adit genpsk make them",
-                        label);
-}
-
-static int key_file_check(int fd, const char *path)
-{
-        struct stat st;
-
-        if (fstat(fd, &st) < 0) return complain(STATUS_FAILED, "%s: %s", path, strerror(errno));
-        if (!S_ISREG(st.st_mode))
-                return complain(STATUS_FAILED,
-                                "%s: not a regular file; to read a key from a pipe, give - and the pipe as stdin",
-                                path);
-        if (st.st_mode & (S_IRWXG | S_IRWXO))
-                return complain(STATUS_FAILED,
-                                "%s: others than its owner can read this key; mend it with: chmod 600 %s", path, path);
-        return STATUS_OK;
-}
-
 int key_read(struct key *out, const char *path)
 {
-        int fd, status;
+        bool standard = !strcmp(path, "-");
+        struct conf_error error;
 
-        if (!strcmp(path, "-")) return key_read_fd(out, STDIN_FILENO, "stdin");
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0) return complain(errno == EACCES ? STATUS_DENIED : STATUS_FAILED, "%s: %s", path, strerror(errno));
-        status = key_file_check(fd, path);
-        if (!status) status = key_read_fd(out, fd, path);
-        close(fd);
-        return status;
+        if (standard ? key_load_open(out, STDIN_FILENO, &error) : key_load(out, path, &error)) return STATUS_OK;
+        return complain(error.denied ? STATUS_DENIED : STATUS_FAILED, "%s: %s", standard ? "stdin" : path, error.text);
 }
 
 static int generate(const struct command *self, int argc, char **argv, void (*make)(struct key *))
@@ -144,6 +100,7 @@ static int key_change(struct edit *edit, void *arg)
                                  edit->live.name, peer_label(self, text));
                 live_peer_remove(&edit->live, self);
         }
+        edit->live.conf.private_key = *private_key;
         return STATUS_OK;
 }
 

@@ -33,11 +33,11 @@ static int config_load(struct config *out, struct pool *pool, const char *name_o
         char text[CONF_PATH_MAX + sizeof error.text];
 
         if (!conf_find(name_or_path, out->path, out->name, &error))
-                return complain(STATUS_FAILED, "%s: %s", name_or_path, error.text);
+                return complain(error.denied ? STATUS_DENIED : STATUS_FAILED, "%s: %s", name_or_path, error.text);
         if (conf_load(&out->conf, pool, out->path, &error)) return STATUS_OK;
         conf_error_format(&error, out->path, text, sizeof text);
         complain(0, "%s", text);
-        return access(out->path, R_OK) < 0 && errno == EACCES ? STATUS_DENIED : STATUS_FAILED;
+        return error.denied ? STATUS_DENIED : STATUS_FAILED;
 }
 
 static int nothing_changed(int status)
@@ -108,16 +108,16 @@ static void path_extend(void)
 /* aditd answers by its exit status when the link is up, or why it is not on stderr, which it shares. */
 static int aditd_run(const char *path)
 {
-        char program[CONF_PATH_MAX], dash_c[] = "-c", *full = realpath(path, NULL);
+        char program[CONF_PATH_MAX], dash_c[] = "-c", full[CONF_PATH_MAX];
+        struct conf_error wrong;
         char *argv[] = { program, dash_c, full, NULL };
         int error, wait_status, status = STATUS_FAILED;
         pid_t pid;
 
-        if (!full) return complain(STATUS_FAILED, "%s: %s", path, strerror(errno));
+        if (!conf_absolute(path, full, &wrong)) return complain(STATUS_FAILED, "%s: %s", path, wrong.text);
         aditd_find(program);
         path_extend();
         error = posix_spawnp(&pid, program, NULL, NULL, argv, environ);
-        free(full);
         if (error == ENOENT)
                 return complain(STATUS_FAILED, "aditd is not installed: neither beside adit nor in %s", getenv("PATH"));
         if (error) return complain(STATUS_FAILED, "%s: %s", program, strerror(error));
@@ -205,7 +205,7 @@ int command_down(const struct command *self, int argc, char **argv, struct pool 
         struct control_request request = { .op = CONTROL_DOWN };
         struct control_reply reply;
         char name[IFNAMSIZ];
-        int fd, none[CLIENT_FDS], status = options_parse(self, NULL, 1, 1, &argc, &argv);
+        int fd, none[CONTROL_FDS], status = options_parse(self, NULL, 1, 1, &argc, &argv);
 
         (void)pool;
         if (status != OPTIONS_PROCEED) return status;
@@ -213,6 +213,7 @@ int command_down(const struct command *self, int argc, char **argv, struct pool 
         if (!status) status = client_open(&fd, name, false);
         if (status) return status;
         status = client_call(fd, name, &request, NULL, &reply, none);
+        control_close(none);
         if (!status) status = client_verdict(name, &reply);
         if (!status && !wait_until_gone(fd, name))
                 status = complain(STATUS_FAILED, "%s: aditd has not ended after %d s; its log may say why", name,

@@ -1,14 +1,13 @@
 #include "ctl/live.h"
 #include "ctl/client.h"
 #include "ctl/command.h"
+#include "daemon/conf/handover.h"
 #include "daemon/conf/records.h"
 #include "daemon/conf/uapi.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,12 +76,13 @@ static int merge(struct live *live, struct pool *pool)
         conf->mtu = live->host.mtu;
         conf->table = live->host.table;
         conf->flags |= CONF_HAS_LISTEN_PORT;
+        if (live->host.mark_chosen && conf->fwmark == live->host.fwmark) conf->fwmark = 0; /* nobody's wish */
         conf->flags &= ~(unsigned)CONF_HAS_FWMARK;
         if (conf->fwmark) conf->flags |= CONF_HAS_FWMARK;
         return merge_addresses(live, pool);
 }
 
-static int parse(struct live *live, struct pool *pool, const int fds[CLIENT_FDS])
+static int parse(struct live *live, struct pool *pool, const int fds[CONTROL_FDS])
 {
         uint8_t *text, *records;
         size_t text_len, records_len;
@@ -103,7 +103,7 @@ static int read_link(struct live *out, struct pool *pool, const char *name, uint
 {
         struct control_request request = { .op = op };
         struct control_reply reply;
-        int fd, fds[CLIENT_FDS], status;
+        int fd, fds[CONTROL_FDS], status;
 
         *out = (struct live){ 0 };
         status = client_open(&fd, name, quiet);
@@ -114,8 +114,7 @@ static int read_link(struct live *out, struct pool *pool, const char *name, uint
         if (status) return status;
         status = client_verdict(name, &reply);
         if (!status) status = parse(out, pool, fds);
-        for (int i = 0; i < CLIENT_FDS; i++)
-                if (fds[i] >= 0) close(fds[i]);
+        control_close(fds);
         out->generation = reply.generation;
         memcpy(out->path, reply.text, sizeof out->path);
         return status;
@@ -134,69 +133,14 @@ int live_read_quietly(struct live *out, struct pool *pool, const char *name)
 /* ---- applying -----------------------------------------------------------------------------------------------------
  */
 
-/* Makes a memfd of `size` bytes for writing through *map. */
-static int memfd_open(const char *label, size_t size, void **map)
-{
-        int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        if (fd < 0) return -1;
-        *map = MAP_FAILED;
-        if (ftruncate(fd, (off_t)size) == 0) *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (*map == MAP_FAILED) {
-                close(fd);
-                return -1;
-        }
-        return fd;
-}
-
-/* Unmaps, cuts to `len` bytes and seals. */
-static bool memfd_seal(int fd, void *map, size_t size, size_t len)
-{
-        munmap(map, size);
-        return ftruncate(fd, (off_t)len) == 0 &&
-               fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0;
-}
-
-static int memfd_of_records(const struct host_state *host)
-{
-        size_t len = records_size(host), size = len + 1;
-        void *map;
-        int fd = memfd_open("adit-records", size, &map);
-
-        if (fd < 0) return -1;
-        records_write(host, map);
-        if (memfd_seal(fd, map, size, len)) return fd;
-        close(fd);
-        return -1;
-}
-
-static int memfd_of_text(const struct conf *set)
-{
-        struct writer writer = { 0 };
-        size_t size;
-        void *map;
-        int fd;
-
-        uapi_format_set(set, &writer);
-        size = writer.used + 1;
-        fd = memfd_open("adit-text", size, &map);
-        if (fd < 0) return -1;
-        writer = (struct writer){ map, size, 0 };
-        uapi_format_set(set, &writer);
-        if (memfd_seal(fd, map, size, writer.used)) return fd;
-        close(fd);
-        return -1;
-}
-
-static int call_apply(const char *name, uint64_t generation, const int fds[CLIENT_FDS], struct control_reply *reply)
+static int call_apply(const char *name, uint64_t generation, const int fds[CONTROL_FDS], struct control_reply *reply)
 {
         struct control_request request = { .op = CONTROL_APPLY, .generation = generation };
-        int fd, none[CLIENT_FDS], status = client_open(&fd, name, false);
+        int fd, none[CONTROL_FDS], status = client_open(&fd, name, false);
 
         if (status) return status;
         status = client_call(fd, name, &request, fds, reply, none);
-        for (int i = 0; i < CLIENT_FDS; i++)
-                if (none[i] >= 0) close(none[i]);
+        control_close(none);
         close(fd);
         return status;
 }
@@ -204,16 +148,13 @@ static int call_apply(const char *name, uint64_t generation, const int fds[CLIEN
 int live_apply(const char *name, uint64_t generation, const struct host_state *host, const struct conf *set,
                bool *again)
 {
-        int fds[CLIENT_FDS] = { memfd_of_records(host), memfd_of_text(set) };
         struct control_reply reply = { 0 };
-        int status = STATUS_OK;
+        int fds[CONTROL_FDS], status, error = handover_open(fds, host, set);
 
         *again = false;
-        if (fds[0] < 0 || fds[1] < 0)
-                status = complain(STATUS_FAILED, "%s: memory for the request: %s", name, strerror(errno));
-        if (!status) status = call_apply(name, generation, fds, &reply);
-        for (int i = 0; i < CLIENT_FDS; i++)
-                if (fds[i] >= 0) close(fds[i]);
+        if (error) return complain(STATUS_FAILED, "%s: memory for the request: %s", name, strerror(-error));
+        status = call_apply(name, generation, fds, &reply);
+        control_close(fds);
         *again = !status && reply.error == EAGAIN;
         return status || *again ? status : client_verdict(name, &reply);
 }

@@ -12,7 +12,8 @@ struct live {
         char name[IFNAMSIZ];
         char path[CONTROL_TEXT]; /* of its config file; "": it was started without one */
         uint64_t generation;
-        struct conf conf; /* endpoint_host and _port: as configured; endpoint: where the peer is now */
+        struct conf
+                conf; /* endpoint_host and _port: as configured; endpoint: where the peer is now; fwmark: the user's */
         struct host_state host;
 };
 

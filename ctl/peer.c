@@ -3,9 +3,7 @@
 #include "ctl/command.h"
 #include "ctl/live.h"
 
-#include <ctype.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct change {
@@ -19,16 +17,13 @@ struct change {
 
 static int parse_name(struct conf_peer *wanted, const char *value)
 {
-        size_t len = strlen(value);
+        const char *why;
 
         wanted->flags |= PEER_HAS_NAME;
-        if (len == 0) return STATUS_OK;
+        if (!*value) return STATUS_OK;
+        if (!peer_name_valid(value, strlen(value), &why)) return complain(STATUS_USAGE, "--name: '%s': %s", value, why);
         wanted->name = value;
-        for (size_t i = 0; i < len; i++)
-                if (!isgraph((unsigned char)value[i]) || value[i] == '#') len = PEER_NAME_MAX + 1;
-        if (len <= PEER_NAME_MAX) return STATUS_OK;
-        return complain(STATUS_USAGE, "--name: '%s': a name is 1 to %d letters, digits or signs, without blanks or #",
-                        value, PEER_NAME_MAX);
+        return STATUS_OK;
 }
 
 static int parse_endpoint(struct conf_peer *wanted, struct pool *pool, const char *value)
@@ -62,15 +57,11 @@ static int parse_allowed_ips(struct conf_peer *wanted, struct pool *pool, const 
 
 static int parse_keepalive(struct conf_peer *wanted, const char *value)
 {
-        size_t digits = strspn(value, "0123456789");
-        unsigned long seconds = strtoul(value, NULL, 10);
+        const char *why;
 
         wanted->flags |= PEER_HAS_KEEPALIVE;
-        if (!strcmp(value, "off")) return STATUS_OK;
-        if (digits == 0 || digits > 5 || value[digits] || seconds > UINT16_MAX)
-                return complain(STATUS_USAGE, "--keepalive: '%s': 1 to 65535 seconds, or off", value);
-        wanted->keepalive = (uint16_t)seconds;
-        return STATUS_OK;
+        if (keepalive_parse(&wanted->keepalive, value, strlen(value), &why)) return STATUS_OK;
+        return complain(STATUS_USAGE, "--keepalive: '%s': %s", value, why);
 }
 
 static int parse_preshared_key(struct conf_peer *wanted, const char *path)

@@ -2,6 +2,7 @@
 #include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/live.h"
+#include "ctl/show.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -106,28 +107,46 @@ static int compare(const void *a, const void *b)
         return memcmp(a, b, sizeof(struct prefix)); /* bytes only: no padding, and zero past the address */
 }
 
-static const char *routed(const struct host_state *host, const struct prefix *prefix)
+/* Of the host's state as it should be: whether the kernel has the route now is `ip route`'s to say. */
+static bool routed(const struct host_state *host, const struct prefix *prefix)
 {
-        if (host->table == TABLE_OFF) return "no (Table = off)";
-        if (host->route_count && bsearch(prefix, host->routes, host->route_count, sizeof *prefix, compare))
-                return "yes";
-        return host->managed ? "no" : "not adit's";
+        return host->table != TABLE_OFF && host->route_count &&
+               bsearch(prefix, host->routes, host->route_count, sizeof *prefix, compare);
+}
+
+static int print_json(const struct live *live)
+{
+        json_t *array = json_array();
+
+        for (const struct conf_peer *peer = live->conf.peers; peer; peer = peer->next)
+                for (const struct conf_prefix *item = peer->allowed_ips; item; item = item->next)
+                        json_array_append_new(array,
+                                              show_json_route(peer, &item->prefix, routed(&live->host, &item->prefix)));
+        return show_json_print("routes", array);
+}
+
+static int print_table(const struct live *live)
+{
+        char text[ADDRESS_TEXT], label[KEY_BASE64_LEN];
+
+        printf("%-44s  %-24s  %s\n", "peer", "prefix", "routed by adit");
+        for (const struct conf_peer *peer = live->conf.peers; peer; peer = peer->next)
+                for (const struct conf_prefix *item = peer->allowed_ips; item; item = item->next)
+                        printf("%-44s  %-24s  %s\n", peer_label(peer, label), prefix_format(&item->prefix, text),
+                               routed(&live->host, &item->prefix) ? "yes" : "no");
+        return STATUS_OK;
 }
 
 int command_route_list(const struct command *self, int argc, char **argv, struct pool *pool)
 {
+        bool json = false;
+        const struct option_row rows[] = { { "json", NULL, &json }, { 0 } };
         struct live live;
-        char text[ADDRESS_TEXT], label[KEY_BASE64_LEN];
-        int status = options_parse(self, NULL, 1, 1, &argc, &argv);
+        int status = options_parse(self, rows, 1, 1, &argc, &argv);
 
         if (status != OPTIONS_PROCEED) return status;
         status = live_read(&live, pool, argv[0], false);
         if (status) return status;
         if (live.host.route_count) qsort(live.host.routes, live.host.route_count, sizeof *live.host.routes, compare);
-        printf("%-44s  %-24s  %s\n", "peer", "prefix", "route of the host");
-        for (const struct conf_peer *peer = live.conf.peers; peer; peer = peer->next)
-                for (const struct conf_prefix *item = peer->allowed_ips; item; item = item->next)
-                        printf("%-44s  %-24s  %s\n", peer_label(peer, label), prefix_format(&item->prefix, text),
-                               routed(&live.host, &item->prefix));
-        return STATUS_OK;
+        return json ? print_json(&live) : print_table(&live);
 }

@@ -53,18 +53,6 @@ static void keep_key_files(struct conf *conf, const struct conf *file, const str
         }
 }
 
-/* The mark that the link made up for its default route is not written: it would be made up again. */
-static void keep_fwmark(struct conf *conf, const struct conf *file, struct pool *pool)
-{
-        struct conf without = *conf;
-        struct host_state host;
-
-        if (file->flags & CONF_HAS_FWMARK) return;
-        without.fwmark = 0;
-        if (conf_host_state(&without, &host, pool) && host.fwmark == conf->fwmark)
-                conf->flags &= ~(unsigned)CONF_HAS_FWMARK;
-}
-
 static int keep_of_file(struct conf *conf, bool managed, const char *path, struct pool *pool)
 {
         struct conf file, loaded;
@@ -91,7 +79,6 @@ static int keep_of_file(struct conf *conf, bool managed, const char *path, struc
                 conf->table = file.table;
         }
         keep_key_files(conf, &file, &loaded);
-        keep_fwmark(conf, &file, pool);
         sodium_memzero(&file, sizeof file);
         sodium_memzero(&loaded, sizeof loaded);
         return STATUS_OK;

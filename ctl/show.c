@@ -218,6 +218,8 @@ static void print_interface(const struct live *live)
 {
         const struct conf *conf = &live->conf;
         char text[CELL];
+        uint32_t mark;
+        bool chosen;
 
         print_styled(BOLD, live->name, 0);
         putchar('\n');
@@ -225,10 +227,13 @@ static void print_interface(const struct live *live)
         print_field("public key", key_is_zero(&conf->public_key) ? "(none)" : text);
         snprintf(text, sizeof text, "%u", conf->listen_port);
         print_field("listen port", conf->listen_port ? text : "(none)");
-        snprintf(text, sizeof text, "0x%x", conf->fwmark);
-        if (conf->fwmark) print_field("fwmark", text);
+        chosen = !conf->fwmark && live->host.mark_chosen;
+        mark = chosen ? live->host.fwmark : conf->fwmark;
+        snprintf(text, sizeof text, "0x%x%s", mark, chosen ? " (automatic)" : "");
+        if (mark) print_field("fwmark", text);
         print_addresses(&live->host);
-        snprintf(text, sizeof text, "%u%s", conf->link_mtu, live->host.managed && !live->host.mtu ? " (automatic)" : "");
+        snprintf(text, sizeof text, "%u%s", conf->link_mtu,
+                 live->host.managed && !live->host.mtu ? " (automatic)" : "");
         if (conf->link_mtu) print_field("MTU", text);
         if (!live->host.managed) print_field("host state", "not adit's: addresses and routes are set by others");
         if (*live->path) print_field("config", live->path);

@@ -95,6 +95,18 @@ json_t *show_json_peers(const struct live *live)
         return array;
 }
 
+json_t *show_json_route(const struct conf_peer *peer, const struct prefix *prefix, bool routed)
+{
+        json_t *object = json_object();
+        char text[ADDRESS_TEXT];
+
+        json_object_set_new(object, "public_key", key_or_null(&peer->public_key));
+        json_object_set_new(object, "name", text_or_null(peer->name));
+        json_object_set_new(object, "prefix", json_string(prefix_format(prefix, text)));
+        json_object_set_new(object, "routed_by_adit", json_boolean(routed));
+        return object;
+}
+
 static json_t *table(int64_t value)
 {
         if (value == TABLE_AUTO) return json_string("auto");
@@ -113,6 +125,7 @@ static json_t *drops(const struct conf *conf)
 json_t *show_json_link(const struct live *live)
 {
         const struct host_state *host = &live->host;
+        bool chosen = !live->conf.fwmark && host->mark_chosen;
         json_t *object = json_object();
 
         json_object_set_new(object, "name", json_string(live->name));
@@ -120,7 +133,8 @@ json_t *show_json_link(const struct live *live)
         json_object_set_new(object, "managed", json_boolean(host->managed));
         json_object_set_new(object, "public_key", key_or_null(&live->conf.public_key));
         json_object_set_new(object, "listen_port", number(live->conf.listen_port));
-        json_object_set_new(object, "fwmark", number(live->conf.fwmark));
+        json_object_set_new(object, "fwmark", number(chosen ? host->fwmark : live->conf.fwmark));
+        json_object_set_new(object, "fwmark_configured", live->conf.fwmark ? number(live->conf.fwmark) : json_null());
         json_object_set_new(object, "mtu", live->conf.link_mtu ? number(live->conf.link_mtu) : json_null());
         json_object_set_new(object, "mtu_configured", host->mtu ? number(host->mtu) : json_null());
         json_object_set_new(object, "table", table(host->table));

@@ -11,8 +11,8 @@ fi
 unset NO_COLOR
 umask 077
 tmp=$(mktemp -d) || exit 99
-listener=
-trap '[ -z "$listener" ] || kill "$listener" 2>/dev/null; rm -rf "$tmp"' EXIT
+listener='' stand_in=''
+trap '[ -z "$listener$stand_in" ] || kill $listener $stand_in 2>/dev/null; rm -rf "$tmp"' EXIT
 if [ -n "${ADIT_CLI_INSIDE:-}" ]; then mount -t tmpfs none /run || exit 99; fi
 install -m 0755 "$ADIT" "$tmp/adit"
 ADIT=$tmp/adit
@@ -148,6 +148,9 @@ peer add wg0 berlin --keepalive 1x
 peer add wg0 berlin --endpoint 192.0.2.1
 peer add wg0 berlin --allowed-ips 10.0.0.0/33
 peer add wg0 berlin --name a#b
+peer add wg0 berlin --name ä
+peer add a:b berlin
+down a:b
 route add wg0 berlin
 route add wg0 berlin 10.0.0.0/33
 show ../etc
@@ -187,6 +190,26 @@ ok "check refuses a key that the group can read, with the chmod that mends it"
 run check missing.conf
 exits 1 missing
 ok "check of a file that is not there"
+own=$(sed -n 's/^PrivateKey = //p' good.conf | wg pubkey)
+sed "s|^PublicKey.*|PublicKey = $own|; /^DNS\|^PostUp\|^SaveConfig/d" good.conf >own.conf
+run check own.conf
+exits 0 && [ "$(cat err)" = "adit: own.conf: a [Peer] has this link's own public key, and is left out; a peer has another" ]
+ok "check says that a peer has the link's own key"
+mkdir others && sed 's|^PrivateKey = .*|PrivateKeyFile = others/key|; /^DNS\|^PostUp\|^SaveConfig/d' good.conf >keyed.conf
+wg genkey >others/key && chmod 755 "$tmp"
+if root && chown -R 65534 others; then
+        # As aditd reads: root, without the right to pass by modes and owners.
+        for what in "check keyed.conf" "check others/some.conf" "key set nolink0 others/key"; do
+                # shellcheck disable=SC2086
+                setpriv --bounding-set -dac_override,-dac_read_search "$ADIT" $what >out 2>err </dev/null
+                echo $? >status
+                exits 4 "Permission denied; the file and its folders must be root's, or readable by root without special rights\$"
+                ok "root without special rights is told what to do: adit $what"
+        done
+else
+        skip "root without special rights is told what to do" "needs root"
+fi
+chmod 700 "$tmp"
 
 # ---- up without a daemon --------------------------------------------------------------------------------------------
 cat >aditd <<'FAKE'
@@ -205,6 +228,13 @@ if root; then
 $tmp/good.conf" ]
                 ok "up runs the aditd beside it on the whole path, and passes on its stderr and exit status $answer"
         done
+        mkdir releases && cp good.conf releases/1.conf && ln -s releases/1.conf linked.conf
+        rm -f called
+        echo 0 >answer
+        run up linked.conf
+        exits 0 && [ "$(cat called)" = "-c
+$tmp/linked.conf" ]
+        ok "up gives a symbolic link as it is: one that is switched is followed by the next reload"
         rm -f called
         run up ./bad.conf
         exits 1 '^adit: \./bad\.conf:9:14: ' && tail -1 err | grep -qx 'adit: nothing was changed' && [ ! -e called ]
@@ -246,6 +276,7 @@ peer remove nolink0 berlin
 route add nolink0 berlin 10.0.0.0/24 fd00::/64
 route del nolink0 berlin 10.0.0.0/24
 route list nolink0
+route list nolink0 --json
 key set nolink0 psk
 save nolink0
 ROWS
@@ -297,6 +328,129 @@ t.close(); open("ready", "w"); time.sleep(60)' &
         ok "nor is it shown"
 else
         skip "show without links" "needs root"
+fi
+
+# ---- a link of which a stand-in for aditd tells ---------------------------------------------------------------------
+# It tells of the link what is in link (TABLE MANAGED MARK_CHOSEN FWMARK), routes and text, and writes down what is
+# applied to applied, in the same form.
+cat >stand-in <<'PYTHON'
+import ipaddress, os, socket, struct, sys
+LINK, PREFIX, REPLY = struct.Struct("=qHHIIIII"), struct.Struct("=BB16s"), struct.Struct("=IIiIQ480s")
+def record(kind, payload): return struct.pack("=II", kind, len(payload)) + payload
+def memfd(data):
+    fd = os.memfd_create("x")
+    os.write(fd, data)
+    return fd
+def records():
+    table, managed, chosen, mark = map(int, open("link").read().split())
+    nets = [ipaddress.ip_network(line.strip()) for line in open("routes")]
+    return record(1, LINK.pack(table, managed, chosen, 0, mark, 0, len(nets), 0)) + b"".join(
+        record(3, PREFIX.pack(socket.AF_INET if net.version == 4 else socket.AF_INET6, net.prefixlen,
+                              net.network_address.packed)) for net in nets)
+def applied(records, text):
+    link = LINK.unpack_from(records, 8)
+    with open("applied.new", "w") as out:
+        print("link", link[0], link[1], link[2], link[4], file=out)
+        for i in range(link[6]):
+            family, length, address = PREFIX.unpack_from(records, 40 + 26 * i + 8)
+            print("route", "%s/%d" % (socket.inet_ntop(family, address[:4 if family == socket.AF_INET else 16]), length), file=out)
+        out.write(text)
+    os.rename("applied.new", "applied")
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.bind("/run/adit/nolink2.sock")
+server.listen()
+open("standing", "w")
+while True:
+    client = server.accept()[0]
+    request, fds, _, _ = socket.recv_fds(client, 1024, 2)
+    if len(request) != 24: continue
+    magic, version, op = struct.unpack_from("=III", request)
+    reply = REPLY.pack(magic, version, 0, 0, 1, b"")
+    if op in (1, 2): socket.send_fds(client, [reply], [memfd(open("text", "rb").read()), memfd(records())])
+    else:
+        applied(*(os.pread(fd, 1 << 20, 0) for fd in fds[:1]), os.pread(fds[1], 1 << 20, 0).decode())
+        client.send(reply)
+    for fd in fds: os.close(fd)
+    client.close()
+PYTHON
+peer_hex=$(base64 -d <<<"$peer" | od -An -tx1 -v | tr -d ' \n')
+# stands LINK FWMARK ROUTES ALLOWED-IPS: all of it
+stands() {
+        echo "$1" >link
+        printf '%s\n' $3 >routes
+        { [ "$2" = 0 ] || echo "fwmark=$2"; echo "public_key=$peer_hex"; printf 'allowed_ip=%s\n' $4; } >text
+        rm -f applied
+}
+# told LINK [ROUTE...]: the host state that was applied; and no mark for the tunnel process
+told() {
+        local link=$1
+        shift
+        [ "$(cat status)" = 0 ] && [ "$(sed -n 's/^link //p' applied)" = "$link" ] &&
+                [ "$(sed -n 's/^route //p' applied | sort | paste -sd ' ')" = "$*" ] && ! grep -q '^fwmark=' applied
+}
+if root; then
+        python3 stand-in 2>stand-in.err &
+        stand_in=$!
+        for _ in $(seq 200); do [ ! -e standing ] || break; sleep 0.05; done
+        all="0.0.0.0/0 10.1.0.0/16 10.2.0.0/16"
+        # a mark that the keeper chose, and that the tunnel process tells or does not
+        for mark in 0 51821; do
+                stands "0 1 1 51821" $mark "10.1.0.0/16 0.0.0.0/0" "$all"
+                run route list nolink2
+                exits 0 && head -1 out | grep -qE 'peer  +prefix  +routed by adit$' &&
+                        [ "$(awk 'NR > 1 { print $2, $3 }' out | paste -sd ,)" = "0.0.0.0/0 yes,10.1.0.0/16 yes,10.2.0.0/16 no" ]
+                ok "route list says what adit routes"
+                run route list nolink2 --json
+                exits 0 && python3 -c 'import json, sys
+rows = json.load(open("out"))["routes"]
+assert [(r["prefix"], r["routed_by_adit"]) for r in rows] == [("0.0.0.0/0", True), ("10.1.0.0/16", True), ("10.2.0.0/16", False)]
+assert all(r["public_key"] == sys.argv[1] and r["name"] is None for r in rows)' "$peer"
+                ok "route list --json says the same"
+                run show nolink2
+                exits 0 && grep -qE '^  fwmark +0xca6d \(automatic\)$' out
+                ok "show: a chosen mark is called automatic (told: $mark)"
+                run show nolink2 --json
+                exits 0 && grep -q '"fwmark": 51821,' out && grep -q '"fwmark_configured": null,' out
+                ok "show --json: a chosen mark is not configured (told: $mark)"
+                rm -f saved.conf
+                run save nolink2 saved.conf
+                exits 0 && grep -q '^AllowedIPs = 0.0.0.0/0, ' saved.conf && ! grep -q FwMark saved.conf
+                ok "save leaves a chosen mark out (told: $mark)"
+                run peer set nolink2 "$peer" --keepalive OFF
+                told "0 1 1 51821" $all
+                ok "an edit keeps a chosen mark (told: $mark)"
+                run route del nolink2 "$peer" 0.0.0.0/0
+                told "0 1 0 0" 10.1.0.0/16 10.2.0.0/16
+                ok "with the last default route a chosen mark goes (told: $mark)"
+        done
+        stands "0 1 0 0" 0 10.1.0.0/16 10.1.0.0/16
+        run route add nolink2 "$peer" ::/0
+        told "0 1 1 0" 10.1.0.0/16 ::/0
+        ok "the first default route asks for a mark"
+        stands "0 1 0 7" 7 0.0.0.0/0 0.0.0.0/0
+        rm -f saved.conf
+        run save nolink2 saved.conf
+        exits 0 && grep -qx 'FwMark = 0x7' saved.conf
+        ok "save keeps the user's mark"
+        run peer set nolink2 "$peer" --name berlin
+        told "0 1 0 7" 0.0.0.0/0
+        ok "an edit keeps the user's mark"
+        run route del nolink2 "$peer" 0.0.0.0/0
+        told "0 1 0 7"
+        ok "and so does the end of its default route"
+        stands "-1 1 0 0" 0 "$all" "$all"
+        run route list nolink2
+        exits 0 && [ "$(awk 'NR > 1 { print $3 }' out | paste -sd ,)" = no,no,no ]
+        ok "route list: adit routes nothing with Table = off"
+        key=$(wg genkey)
+        stands "0 1 0 0" 0 "10.1.0.0/16" "10.1.0.0/16"
+        { echo "public_key=$(wg pubkey <<<"$key" | base64 -d | od -An -tx1 -v | tr -d ' \n')"; echo allowed_ip=10.3.0.0/16; } >>text
+        "$ADIT" key set nolink2 - <<<"$key" >out 2>err
+        echo $? >status
+        told "0 1 0 0" 10.1.0.0/16 && grep -q 'a link is not its own peer' err
+        ok "key set: a peer that has the new key loses its routes"
+else
+        skip "a link of which a stand-in for aditd tells" "needs root"
 fi
 
 echo "1..$tests"

@@ -524,6 +524,202 @@ static void test_moved_link(void **state)
         assert_false(says("ip rule", "51820"));
 }
 
+/* Its name is no matter: it is the link of host_open(). */
+static void test_renamed_link(void **state)
+{
+        struct link_info info;
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.1.0.0/24", "0.0.0.0/0"));
+        apply(&w);
+        /* a name changes only on a link that is down: its routes go */
+        assert_int_equal(shell("ip link set wgt down; ip link set wgt name renamed", NULL, 0), 0);
+        assert_int_equal(host_link(host, &info), 0);
+        assert_string_equal(info.name, "renamed");
+        assert_false(info.up);
+        apply(&w);
+        assert_true(says("ip route show 10.1.0.0/24", "dev renamed proto 109"));
+        assert_true(says("ip route show table 51820", "default dev renamed"));
+        /* another that took the old one is not ours */
+        assert_int_equal(shell("ip link add wgt type veth peer name other", NULL, 0), 0);
+        assert_int_equal(host_link(host, &info), 0);
+        assert_string_equal(info.name, "renamed");
+        shell("ip link del wgt", NULL, 0);
+        undo();
+        assert_false(says("ip -4 addr show renamed; ip route show table all; ip rule", "10.9.0.1"));
+        assert_false(says("ip route show table all; ip rule", "109"));
+        assert_int_equal(shell("ip link set renamed down; ip link set renamed name wgt", NULL, 0), 0);
+        assert_as_before();
+}
+
+static uint32_t chosen(void)
+{
+        struct host_error error;
+        uint32_t mark = 0;
+
+        if (!host_choose_mark(host, &mark, &error)) fail_msg("%s", error.text);
+        return mark;
+}
+
+static void test_choice_of_a_mark(void **state)
+{
+        static const struct {
+                const char *taken, *by, *back;
+                uint32_t chosen;
+        } rows[] = {
+                { "nothing", "true", "true", 51820 },
+                { "a route", "ip route add 10.7.0.0/24 dev lo table 51820",
+                  "ip route del 10.7.0.0/24 dev lo table 51820", 51821 },
+                { "a route of IPv6", "ip -6 route add fd07::/64 dev lo table 51820",
+                  "ip -6 route del fd07::/64 dev lo table 51820", 51821 },
+                { "a route of no link", "ip route add blackhole 10.7.0.0/24 table 51820",
+                  "ip route del blackhole 10.7.0.0/24 table 51820", 51821 },
+                { "a rule's table", "ip rule add from 10.7.0.1 lookup 51820", "ip rule del from 10.7.0.1 lookup 51820",
+                  51821 },
+                { "a rule's table of IPv6", "ip -6 rule add from fd07::1 lookup 51820",
+                  "ip -6 rule del from fd07::1 lookup 51820", 51821 },
+                { "a rule's mark", "ip rule add fwmark 51820 lookup 9", "ip rule del fwmark 51820 lookup 9", 51821 },
+                { "wg-quick's", "ip rule add not fwmark 51820 table 9", "ip rule del not fwmark 51820 table 9", 51821 },
+                { "a rule that matches a bit of it", "ip rule add fwmark 0x4/0x4 lookup 9",
+                  "ip rule del fwmark 0x4/0x4 lookup 9", 51824 }, /* 0xca6c..0xca6f have it, 0xca70 has not */
+                { "all but the third", "ip rule add fwmark 51820 lookup 51821", "ip rule del fwmark 51820 lookup 51821",
+                  51822 },
+                { "others", "ip rule add fwmark 51819 lookup 51823; ip route add 10.7.0.0/24 dev lo table 518",
+                  "ip rule del fwmark 51819 lookup 51823; ip route del 10.7.0.0/24 dev lo table 518", 51820 },
+        };
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                assert_int_equal(shell(rows[i].by, NULL, 0), 0);
+                uint32_t mark = chosen();
+                assert_int_equal(shell(rows[i].back, NULL, 0), 0);
+                if (mark != rows[i].chosen) fail_msg("taken: %s: %u was chosen", rows[i].taken, mark);
+        }
+        /* what a link holds stays its own; another link takes the next */
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        w.state.fwmark = chosen();
+        apply(&w);
+        assert_int_equal(chosen(), 51820);
+        struct host_error error;
+        struct host *other = host_open("wgu", "/nowhere/wgu.state", &error);
+        uint32_t mark;
+        assert_non_null(other);
+        assert_true(host_choose_mark(other, &mark, &error));
+        assert_int_equal(mark, 51821);
+        host_close(other);
+        undo();
+        assert_as_before();
+}
+
+/* Two that chose the same: the later one is told, and nothing of the first is touched. */
+static void test_same_mark_is_refused(void **state)
+{
+        struct host_error error;
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        shell("ip route add default dev lo table 51820", NULL, 0);
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        assert_false(host_apply(host, &w.state, &error));
+        assert_int_equal(error.error, EEXIST);
+        assert_false(says("ip rule", "51820"));
+        assert_int_equal(chosen(), 51821);
+        shell("ip route del default dev lo table 51820", NULL, 0);
+        assert_as_before();
+}
+
+/* The folder is shared by all network namespaces, the sysctl is not. */
+static void test_journals_of_other_namespaces(void **state)
+{
+        struct journal elsewhere = { .link = "wgx", .ifindex = 3, .netns = journal_netns() + 1 };
+        struct host_error error;
+        char other[80];
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        assert_int_not_equal(journal_netns(), 0);
+        snprintf(other, sizeof other, "%s/wgx.state", folder);
+        plan_add(&elsewhere.before, &(struct plan_item){ .kind = PLAN_VALID_MARK, .value = 1 });
+        assert_int_equal(journal_write(other, &elsewhere), 0);
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        apply(&w);
+        undo();
+        unlink(other);
+        assert_as_before(); /* the last of this namespace gives it back */
+
+        /* a journal of this name from there undoes nothing here */
+        shell("echo 1 >/proc/sys/net/ipv4/conf/all/src_valid_mark; "
+              "ip rule add not fwmark 77 lookup 77 protocol 109",
+              NULL, 0);
+        elsewhere.before.items[0].value = 0;
+        plan_add(&elsewhere.ours,
+                 &(struct plan_item){ .kind = PLAN_RULES, .prefix.family = AF_INET, .value = 77, .mark = 77 });
+        assert_int_equal(journal_write(journal, &elsewhere), 0);
+        struct host *second = host_open("wgt", journal, &error);
+        assert_non_null(second);
+        host_close(second);
+        journal_free(&elsewhere);
+        assert_true(says("cat /proc/sys/net/ipv4/conf/all/src_valid_mark", "1"));
+        assert_true(says("ip rule", "lookup 77"));
+        shell("echo 0 >/proc/sys/net/ipv4/conf/all/src_valid_mark; ip rule del not fwmark 77 lookup 77", NULL, 0);
+        assert_as_before();
+}
+
+/* /run without room: its one page takes the first journal of a change, and then not the second beside it. */
+static void test_no_room_for_the_journal(void **state)
+{
+        struct host_error error;
+        char small[80], path[96], filler[96], command[256];
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        snprintf(small, sizeof small, "%s/small", folder);
+        snprintf(path, sizeof path, "%s/wgt.state", small);
+        snprintf(filler, sizeof filler, "%s/filler", small);
+        snprintf(command, sizeof command, "mkdir %s && mount -t tmpfs -o size=4k none %s", small, small);
+        if (shell(command, NULL, 0)) skip();
+        host_close(host);
+        host = host_open("wgt", path, &error);
+        assert_non_null(host);
+
+        /* none at all: refused, and nothing noted stays: the MTU that is undone to is the one of later */
+        snprintf(command, sizeof command, "head -c 4096 /dev/zero >%s", filler);
+        assert_int_equal(shell(command, NULL, 0), 0);
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.1.0.0/24"));
+        bool refused = !host_apply(host, &w.state, &error);
+        int code = error.error;
+        unlink(filler);
+        shell("ip link set wgt mtu 1450", NULL, 0);
+        bool applied = host_apply(host, &w.state, &error);
+        bool undone = host_undo(host, &error);
+        bool later = says("ip link show wgt", "mtu 1450");
+
+        bool last = host_apply(host, &w.state, &error); /* two writes: of one page each, the second in vain */
+        bool up = says("ip route", "10.1.0.0/24");
+        bool kept = access(path, F_OK) == 0;
+        bool down = host_undo(host, &error);
+        host_close(host);
+        snprintf(command, sizeof command, "umount %s && rmdir %s", small, small);
+        int unmounted = shell(command, NULL, 0);
+        host = host_open("wgt", journal, &error);
+        shell("ip link set wgt mtu 1500", NULL, 0);
+        assert_int_equal(unmounted, 0);
+        assert_true(refused);
+        assert_int_equal(code, ENOSPC);
+        assert_true(applied);
+        assert_true(undone);
+        assert_true(later);
+        assert_true(last && up && kept && down);
+        assert_as_before();
+}
+
 static void test_many_routes(void **state)
 {
         enum { MANY = 2000 };
@@ -637,6 +833,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_crash_is_undone_on_open, begin, end),
                 cmocka_unit_test_setup_teardown(test_damaged_journal_is_refused, begin, end),
                 cmocka_unit_test_setup_teardown(test_moved_link, begin, end),
+                cmocka_unit_test_setup_teardown(test_renamed_link, begin, end),
+                cmocka_unit_test_setup_teardown(test_choice_of_a_mark, begin, end),
+                cmocka_unit_test_setup_teardown(test_same_mark_is_refused, begin, end),
+                cmocka_unit_test_setup_teardown(test_journals_of_other_namespaces, begin, end),
+                cmocka_unit_test_setup_teardown(test_no_room_for_the_journal, begin, end),
                 cmocka_unit_test_setup_teardown(test_many_routes, begin, end),
                 cmocka_unit_test_setup_teardown(test_mtu, begin, end),
         };

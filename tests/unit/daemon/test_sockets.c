@@ -193,7 +193,8 @@ static void test_watch(void **state)
         assert_true(read(watch, events, sizeof events) > 0);
         assert_true(listener_is_there(&listener));
 
-        /* One renamed over ours. */
+        /* One from elsewhere renamed over ours. */
+        snprintf(other, sizeof other, "%s/other", base);
         close(open(other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
         assert_int_equal(rename(other, path), 0);
         assert_int_equal(poll(&poller, 1, 0), 1);

@@ -67,6 +67,14 @@ must ip -n "${SPACE}laptop" route replace default via 10.1.0.1
 ok "the server finds the laptop at its old address" wait_for 30 seen_at 192.0.2.2
 ok "the transfer goes on, and not a byte is changed" arrived 30
 
+# Two ways at once, both addresses up. What the route says is followed at once, not after handshakes stayed unanswered.
+for way in "10.2.0.1 198.51.100.2" "10.1.0.1 192.0.2.2"; do
+        read -r gateway nat <<<"$way"
+        must ip -n "${SPACE}laptop" route replace default via "$gateway"
+        ok "the route is by $gateway now: traffic goes on within 2 s" wait_for 2 on laptop ping -n -c 1 -W 0.5 10.9.0.1
+        ok "and that way: the server sees $nat within 2 s" wait_for 2 seen_at "$nat"
+done
+
 # The office's NAT forgets, and gives the next packet another port.
 port=$(endpoint)
 must on laptop wg set "$L" peer "$PUB_server" persistent-keepalive off

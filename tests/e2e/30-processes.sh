@@ -122,8 +122,20 @@ up
 must rm "$SOCKET"
 ended "UAPI socket removed" 2
 up
+must rm "/run/adit/$A.sock"
+ended "control socket removed" 2
+up
 must ip -n "${SPACE}a" link delete "$A"
 ended "interface deleted"
+
+# ---- whatever the umask of whoever starts it: the folders are for all to enter, the sockets are not
+masked() { # in a /run of its own, where no folder is yet
+        on a unshare -m sh -c "mount -t tmpfs none /run && umask 077 && '$ADITD' -c '$TMP/$A.conf' && stat -c %a /run/adit /run/wireguard && stat -c %a /run/adit/$A.sock /run/wireguard/$A.sock"
+}
+modes=$(masked 2>"$TMP/out" | paste -sd ' ')
+find_both && kill -TERM "$KEEPER"
+is "under umask 077: the folders and sockets of the link" "$modes" "755 755 660 700"
+ok "it ends" wait_for 2 empty_of a "$COMM"
 
 # ---- in the foreground: the exit status
 foreground() { # STATUS-WANTED KILL...

@@ -356,6 +356,28 @@ static void test_limits(void **state)
         assert_string_equal(ips_of(&f), "10.0.0.5/32");
 }
 
+/* What a set takes away makes room for what it gives, but only once. */
+static void test_limits_of_a_replacement(void **state)
+{
+        char before[TEXT];
+
+        (void)state;
+        set(UAPI_STRICT, PEER "allowed_ip=10.1.0.0/24\nallowed_ip=10.1.1.0/24\n", b.hex, 2);
+        set(UAPI_STRICT, PEER "allowed_ip=10.2.0.0/24\nallowed_ip=10.2.1.0/24\n", c.hex, 3);
+        assert_int_equal(engine_prefix_count(device.engine), MAX_PREFIXES);
+        strcpy(before, status_text(UAPI_ADIT, true));
+        refused("7 allowed IPs",
+                "public_key=%s\nreplace_allowed_ips=true\n"
+                "public_key=%s\nreplace_allowed_ips=true\nallowed_ip=10.3.0.0/24\nallowed_ip=10.3.1.0/24\n"
+                "allowed_ip=10.3.2.0/24\nallowed_ip=10.3.3.0/24\n",
+                b.hex, b.hex);
+        assert_string_equal(status_text(UAPI_ADIT, true), before);
+        set(UAPI_STRICT, "public_key=%s\nremove=true\n", c.hex);
+        set(UAPI_STRICT, "public_key=%s\nreplace_allowed_ips=true\npublic_key=%s\nreplace_allowed_ips=true\n", b.hex,
+            b.hex);
+        assert_string_equal(ips_of(&b), "");
+}
+
 static void test_status(void **state)
 {
         char preshared[KEY_HEX_LEN], private_hex[KEY_HEX_LEN], want[TEXT];
@@ -411,6 +433,7 @@ int main(void)
                 TEST(test_own_key),
                 TEST(test_same_key_keeps_sessions),
                 TEST(test_limits),
+                TEST(test_limits_of_a_replacement),
                 TEST(test_status),
         };
 

@@ -25,10 +25,15 @@ bool device_check(const struct device *device, const struct conf *conf, struct c
         for (const struct conf_peer *wanted = conf->peers; wanted; wanted = wanted->next) {
                 struct peer *peer = replace ? NULL : engine_peer_find(device->engine, &wanted->public_key);
                 if (!peer) peers++;
-                else if (wanted->flags & PEER_REPLACE_ALLOWED_IPS) prefixes -= allowed_ips_of(device->engine, peer);
+                else if (wanted->flags & PEER_REPLACE_ALLOWED_IPS && !engine_peer_tag(peer)) {
+                        prefixes -= allowed_ips_of(device->engine, peer);
+                        engine_peer_set_tag(peer, 1); /* once, however often it is named */
+                }
                 for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next)
                         prefixes += !allowed->remove;
         }
+        for (struct peer *peer = NULL; (peer = engine_peer_next(device->engine, peer));)
+                engine_peer_set_tag(peer, 0);
         *error = (struct conf_error){ 0 };
         if (peers > device->limits.max_peers)
                 snprintf(error->text, sizeof error->text, "%" PRIu64 " peers: a link takes at most %u", peers,

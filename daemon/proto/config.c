@@ -149,8 +149,7 @@ void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer 
         first = timers->persistent ? engine->now + SECONDS(seconds) : engine->now;
         timers->persistent = SECONDS(seconds);
         if (!seconds) timer_stop(timers, TIMER_PERSISTENT_KEEPALIVE);
-        else if (first < timers->at[TIMER_PERSISTENT_KEEPALIVE])
-                timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, first);
+        else if (first < timers->at[TIMER_PERSISTENT_KEEPALIVE]) timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, first);
 }
 
 void engine_peer_set_name(struct peer *peer, const char *name)

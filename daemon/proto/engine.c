@@ -133,8 +133,7 @@ void peer_session_up(struct engine *engine, struct peer *peer, struct effects *o
         peer->last_handshake_wall = engine->wall;
         effect_add(out, EFFECT_SESSION_UP, peer);
         if (peer->staged.count) effect_add(out, EFFECT_FLUSH, peer);
-        else if (peer->sessions.current->initiator)
-                transport_keepalive(engine, peer, out); /* confirms it */
+        else if (peer->sessions.current->initiator) transport_keepalive(engine, peer, out); /* confirms it */
 }
 
 /* ---- Timers ------------------------------------------------------------------------------------------------------ */

@@ -150,12 +150,9 @@ static enum drop respond(struct engine *engine, const struct message_initiation 
         r->hs = peer->handshake;
         memcpy(r->newest_timestamp, peer->newest_timestamp, sizeof r->newest_timestamp);
         switch (noise_consume_initiation(&r->hs, &r->peeked, r->newest_timestamp)) {
-        case NOISE_FORGED:
-                return DROP_RX_BAD_HANDSHAKE;
-        case NOISE_REPLAYED:
-                return DROP_RX_HANDSHAKE_REPLAY;
-        case NOISE_ACCEPTED:
-                break;
+        case NOISE_FORGED: return DROP_RX_BAD_HANDSHAKE;
+        case NOISE_REPLAYED: return DROP_RX_HANDSHAKE_REPLAY;
+        case NOISE_ACCEPTED: break;
         }
         if (engine->now < peer->consume_not_before) return DROP_RX_HANDSHAKE_TOO_SOON;
 

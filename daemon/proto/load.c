@@ -33,8 +33,7 @@ static void source_name(struct load_source *out, const union socket_address *sou
 {
         *out = (struct load_source){ .family = source->family == AF_INET6 ? 6 : 4 };
         if (source->family == AF_INET6) memcpy(out->net, &source->in6.sin6_addr, 8);
-        else
-                memcpy(out->net, &source->in.sin_addr, 4);
+        else memcpy(out->net, &source->in.sin_addr, 4);
 }
 
 static bool source_is(const struct load_source *a, const struct load_source *b)

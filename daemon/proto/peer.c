@@ -50,8 +50,7 @@ struct peer *peer_table_add(struct peer_table *table, const struct key *public_k
 
         peer->before = table->last;
         if (table->last) table->last->after = peer;
-        else
-                table->first = peer;
+        else table->first = peer;
         table->last = peer;
         table->count++;
         return peer;
@@ -66,11 +65,9 @@ void peer_table_remove(struct peer_table *table, struct peer *peer)
         *at = peer->same_bucket;
 
         if (peer->before) peer->before->after = peer->after;
-        else
-                table->first = peer->after;
+        else table->first = peer->after;
         if (peer->after) peer->after->before = peer->before;
-        else
-                table->last = peer->before;
+        else table->last = peer->before;
         table->count--;
         pool_give(&table->pool, peer, sizeof *peer);
 }

@@ -28,8 +28,7 @@ unsigned staged_push(struct staged_queue *queue, struct pool *pool, const uint8_
         item->len = len;
         memcpy(item->bytes, packet, len);
         if (queue->last) queue->last->next = item;
-        else
-                queue->first = item;
+        else queue->first = item;
         queue->last = item;
         queue->count++;
         return dropped;

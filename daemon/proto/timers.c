@@ -71,8 +71,7 @@ void timers_requeue(struct timers *timers)
         for (unsigned i = 0; i < TIMER_COUNT; i++)
                 if (timers->at[i] < first) first = timers->at[i];
         if (first == UINT64_MAX) heap_remove(&timers->queue->heap, &timers->item);
-        else
-                heap_set(&timers->queue->heap, &timers->item, first);
+        else heap_set(&timers->queue->heap, &timers->item, first);
 }
 
 void timers_data_sent(struct timers *timers, uint64_t now)
@@ -84,8 +83,7 @@ void timers_data_sent(struct timers *timers, uint64_t now)
 void timers_data_received(struct timers *timers, uint64_t now)
 {
         if (timer_armed(timers, TIMER_SEND_KEEPALIVE)) timers->another_keepalive = true;
-        else
-                timer_arm(timers, TIMER_SEND_KEEPALIVE, now + KEEPALIVE_TIMEOUT);
+        else timer_arm(timers, TIMER_SEND_KEEPALIVE, now + KEEPALIVE_TIMEOUT);
 }
 
 static void any_packet(struct timers *timers, uint64_t now)

@@ -193,10 +193,8 @@ bool engine_rx_begin(struct engine *engine, uint64_t now, uint64_t wall, uint8_t
         data = le32_get(type) == MESSAGE_DATA;
 
         if (!engine->up) *reason = DROP_RX_LINK_DOWN;
-        else if (data)
-                *reason = rx_find(engine, datagram, len, rx);
-        else
-                *reason = handshake_receive(engine, datagram, len, from, out);
+        else if (data) *reason = rx_find(engine, datagram, len, rx);
+        else *reason = handshake_receive(engine, datagram, len, from, out);
 
         if (*reason == DROP_NONE) return data;
         drop_count(engine, *reason, 1);

@@ -43,8 +43,8 @@ bool plan_has(const struct plan_state *state, const struct plan_item *item);
 /* The one item of a kind that is a single value; NULL: none. */
 const struct plan_item *plan_value(const struct plan_state *state, enum plan_kind kind);
 
-/* The steps from `current` to `wanted` in order: everything wanted that is not there is added; of what is there and not wanted,
- * only `ours` is removed. `steps` has room for current->count + wanted->count. Answers how many there are. */
+/* The steps from `current` to `wanted` in order: everything wanted that is not there is added; of what is there and not
+ * wanted, only `ours` is removed. `steps` has room for current->count + wanted->count. Answers how many there are. */
 size_t plan_difference(const struct plan_state *current, const struct plan_state *ours, const struct plan_state *wanted,
                        struct plan_step *steps);
 

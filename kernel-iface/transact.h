@@ -29,8 +29,8 @@ struct nl_msg *transact_message(int type, int flags, void *header, size_t len);
 /* When an attribute did not fit: frees it, and answers -EMSGSIZE. */
 int transact_discard(struct nl_msg *msg);
 
-/* Sends and frees `msg`, calls `visit` (may be NULL) for each answer. 0 or -errno; -EAGAIN: a dump was disturbed by a change
- * and may be incomplete: ask again. */
+/* Sends and frees `msg`, calls `visit` (may be NULL) for each answer. 0 or -errno; -EAGAIN: a dump was disturbed by a
+ * change and may be incomplete: ask again. */
 int transact(struct netlink *netlink, struct nl_msg *msg, transact_visit *visit, void *arg);
 
 #endif

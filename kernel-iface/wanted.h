@@ -11,7 +11,8 @@ enum { MTU_OVERHEAD = 80 /* IPv6 40, UDP 8, WireGuard 32 */, MTU_MIN_V6 = 1280 }
  * MTU_DEFAULT. What is not configured stays within what IPv4, and IPv6 if there is any inside, need. */
 uint32_t wanted_mtu(struct netlink *netlink, int ifindex, const struct host_state *want);
 
-/* Fills *out, sorted; the caller frees it. The endpoints' routes are asked of `netlink` when an MTU is wanted and not given. */
+/* Fills *out, sorted; the caller frees it. The endpoints' routes are asked of `netlink` when an MTU is wanted and not
+ * given. */
 bool wanted_state(struct netlink *netlink, int ifindex, const struct host_state *want, struct plan_state *out,
                   struct host_error *error);
 

@@ -315,8 +315,7 @@ static void roll_back(struct host *host, struct change *change, const struct pla
         }
         unnote_values(host, noted);
         if (host->journal.ours.count || host->journal.before.count) write_journal(host, &host->journal.ours, &ignored);
-        else
-                drop_journal(host);
+        else drop_journal(host);
 }
 
 static bool carry_out(struct host *host, struct change *change, const struct plan_state *noted,

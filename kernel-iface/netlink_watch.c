@@ -71,19 +71,14 @@ static bool is_path(struct nlmsghdr *header, int ifindex)
 {
         switch (header->nlmsg_type) {
         case RTM_NEWLINK:
-        case RTM_DELLINK:
-                return link_is_path(header, ifindex);
+        case RTM_DELLINK: return link_is_path(header, ifindex);
         case RTM_NEWROUTE:
-        case RTM_DELROUTE:
-                return route_is_path(header, ifindex);
+        case RTM_DELROUTE: return route_is_path(header, ifindex);
         case RTM_NEWADDR:
-        case RTM_DELADDR:
-                return address_is_path(header, ifindex);
+        case RTM_DELADDR: return address_is_path(header, ifindex);
         case RTM_NEWRULE:
-        case RTM_DELRULE:
-                return rule_is_path(header);
-        default:
-                return false;
+        case RTM_DELRULE: return rule_is_path(header);
+        default: return false;
         }
 }
 
@@ -120,10 +115,8 @@ int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed
                 socklen_t from_len = sizeof from;
                 ssize_t got = recvfrom(fd, &buffer, sizeof buffer, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
                 if (got >= 0 && from.nl_pid == 0) take_news(&buffer.header, (int)got, ifindex, &news); /* the kernel */
-                else if (got < 0 && errno == ENOBUFS)
-                        news.lost = true; /* what did find room is still there */
-                else if (got < 0 && errno != EINTR)
-                        error = -errno;
+                else if (got < 0 && errno == ENOBUFS) news.lost = true; /* what did find room is still there */
+                else if (got < 0 && errno != EINTR) error = -errno;
         }
         *changed = news.changed;
         *paths = news.paths || news.lost;

@@ -129,8 +129,7 @@ void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
                 snprintf(text, PLAN_TEXT, "route %s/%u table %u", address, item->prefix.length, item->value);
         else if (item->kind == PLAN_RULES)
                 snprintf(text, PLAN_TEXT, "rules ipv%d mark %u table %u", version, item->mark, item->value);
-        else
-                snprintf(text, PLAN_TEXT, "%s %u", words[item->kind], item->value);
+        else snprintf(text, PLAN_TEXT, "%s %u", words[item->kind], item->value);
 }
 
 static bool parse_prefix(struct prefix *out, const char *address, unsigned length)
@@ -165,11 +164,8 @@ bool plan_parse(struct plan_item *item, const char *text)
                 break;
         case PLAN_MTU:
         case PLAN_UP:
-        case PLAN_VALID_MARK:
-                sscanf(text, "%*s %u%n", &item->value, &end);
-                break;
-        default:
-                return false;
+        case PLAN_VALID_MARK: sscanf(text, "%*s %u%n", &item->value, &end); break;
+        default: return false;
         }
         return end && !text[end];
 }

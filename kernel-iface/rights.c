@@ -149,8 +149,7 @@ static int root_in_namespace(void)
         if (mount("adit", "/proc", "tmpfs", flags | MS_RDONLY, "size=4k,nr_inodes=1,mode=0555")) return -errno;
         if (chdir("/proc")) return -errno;
         if (syscall(SYS_pivot_root, ".", ".") == 0) umount2(".", MNT_DETACH);
-        else if (chroot(".")) /* the host's root is a ramfs, which cannot be left */
-                return -errno;
+        else if (chroot(".")) /* the host's root is a ramfs, which cannot be left */ return -errno;
         return chdir("/") ? -errno : 0;
 }
 

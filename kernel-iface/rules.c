@@ -99,8 +99,7 @@ int netlink_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32
         if (!error) error = find(netlink, table_rule(family, mark, table), &in_table);
         if (error) return error;
         if (in_main.copies == 1 && in_table.copies == 1 && in_main.priority < in_table.priority) *state = RULES_WHOLE;
-        else
-                *state = in_main.copies || in_table.copies ? RULES_BROKEN : RULES_NONE;
+        else *state = in_main.copies || in_table.copies ? RULES_BROKEN : RULES_NONE;
         return 0;
 }
 

@@ -114,8 +114,7 @@ int steps_read(struct netlink *netlink, struct steps_link *link, const struct pl
         if (!error) error = read_valid_mark(current);
         if (error == -ENOENT) error = 0;
         if (error) plan_free(current);
-        else
-                plan_sort(current);
+        else plan_sort(current);
         return error;
 }
 
@@ -137,20 +136,13 @@ static int change(struct netlink *netlink, const struct steps_link *link, const 
         const struct plan_item *item = &step->item;
 
         switch (item->kind) {
-        case PLAN_ADDRESS:
-                return netlink_change_address(netlink, link->ifindex, &item->prefix, step->add);
-        case PLAN_MTU:
-                return netlink_set_link(netlink, link->ifindex, item->value, link->up);
-        case PLAN_UP:
-                return netlink_set_link(netlink, link->ifindex, 0, item->value);
-        case PLAN_ROUTE:
-                return netlink_change_route(netlink, link->ifindex, item->value, &item->prefix, step->add);
-        case PLAN_VALID_MARK:
-                return write_valid_mark(item->value);
-        case PLAN_RULES:
-                return netlink_change_rules(netlink, item->prefix.family, item->mark, item->value, step->add);
-        default:
-                return -EINVAL;
+        case PLAN_ADDRESS: return netlink_change_address(netlink, link->ifindex, &item->prefix, step->add);
+        case PLAN_MTU: return netlink_set_link(netlink, link->ifindex, item->value, link->up);
+        case PLAN_UP: return netlink_set_link(netlink, link->ifindex, 0, item->value);
+        case PLAN_ROUTE: return netlink_change_route(netlink, link->ifindex, item->value, &item->prefix, step->add);
+        case PLAN_VALID_MARK: return write_valid_mark(item->value);
+        case PLAN_RULES: return netlink_change_rules(netlink, item->prefix.family, item->mark, item->value, step->add);
+        default: return -EINVAL;
         }
 }
 

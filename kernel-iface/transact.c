@@ -99,8 +99,7 @@ int transact(struct netlink *netlink, struct nl_msg *msg, transact_visit *visit,
         while (!netlink->done) {
                 int got = nl_recvmsgs(netlink->socket, netlink->callbacks);
                 if (got == -NLE_DUMP_INTR) disturbed = true;
-                else if (got < 0 && !netlink->done)
-                        return -EIO;
+                else if (got < 0 && !netlink->done) return -EIO;
         }
         if (netlink->error) return netlink->error;
         return disturbed ? -EAGAIN : 0;

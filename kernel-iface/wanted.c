@@ -52,8 +52,8 @@ static bool check_mtu(const struct host_state *want, struct host_error *error)
         if (!want->mtu || want->mtu >= MTU_MIN_V6 || !has_v6(want)) return true;
         error->error = EINVAL;
         snprintf(error->text, sizeof error->text,
-                 "MTU: '%u': IPv6 addresses and routes need at least %d (RFC 8200); raise it, or leave IPv6 out", want->mtu,
-                 MTU_MIN_V6);
+                 "MTU: '%u': IPv6 addresses and routes need at least %d (RFC 8200); raise it, or leave IPv6 out",
+                 want->mtu, MTU_MIN_V6);
         return false;
 }
 

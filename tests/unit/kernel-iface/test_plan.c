@@ -39,8 +39,7 @@ static struct plan_item draw_item(void)
                 item.prefix.family = draw(2) ? AF_INET : AF_INET6;
                 item.value = item.mark = 1 + draw(2);
                 break;
-        default:
-                item.value = draw(3);
+        default: item.value = draw(3);
         }
         return item;
 }

@@ -126,8 +126,7 @@ static int aditd_run(const char *path)
         if (WIFSIGNALED(wait_status))
                 status = complain(STATUS_FAILED, "aditd ended by signal %d before the link was up",
                                   WTERMSIG(wait_status));
-        else
-                status = WEXITSTATUS(wait_status);
+        else status = WEXITSTATUS(wait_status);
         return status;
 }
 

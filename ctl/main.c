@@ -64,8 +64,7 @@ static int unknown(int argc, char **argv)
                 group |= !strncmp(command->words, argv[0], len) && command->words[len] == ' ';
         if (!group) return complain(STATUS_USAGE, "there is no command '%s'; all commands: adit help", argv[0]);
         if (argc > 1) complain(0, "there is no command '%s %s'", argv[0], argv[1]);
-        else
-                complain(0, "%s: which one?", argv[0]);
+        else complain(0, "%s: which one?", argv[0]);
         print_group(stderr, argv[0]);
         return STATUS_USAGE;
 }

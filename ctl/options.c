@@ -72,8 +72,7 @@ int options_parse(const struct command *self, const struct option_row *rows, int
                         return usage(self);
                 }
                 if (rows[index].value) *rows[index].value = optarg;
-                else
-                        *rows[index].flag = true;
+                else *rows[index].flag = true;
         }
         *argc -= optind;
         *argv += optind;

@@ -38,8 +38,7 @@ static bool coloured(void)
 static void print_styled(const char *style, const char *text, int width)
 {
         if (style && coloured()) printf("\033[%sm%-*s\033[0m", style, width, text);
-        else
-                printf("%-*s", width, text);
+        else printf("%-*s", width, text);
 }
 
 /* ---- cells ----------------------------------------------------------------------------------------------------------
@@ -63,8 +62,7 @@ static void format_name(char out[CELL], const struct conf_peer *peer, bool whole
         }
         key_to_base64(key, &peer->public_key);
         if (whole_key) snprintf(out, CELL, "%s%s%s", key, peer->name ? "  " : "", peer->name ? peer->name : "");
-        else
-                snprintf(out, CELL, "%.*s...", SHORT_KEY, key);
+        else snprintf(out, CELL, "%.*s...", SHORT_KEY, key);
 }
 
 static void format_endpoint(char out[CELL], const struct conf_peer *peer)
@@ -72,10 +70,8 @@ static void format_endpoint(char out[CELL], const struct conf_peer *peer)
         char text[ENDPOINT_HOST_TEXT];
 
         if (peer->endpoint.family != AF_UNSPEC) snprintf(out, CELL, "%s", endpoint_format(&peer->endpoint, text));
-        else if (peer->endpoint_host)
-                snprintf(out, CELL, "%.*s", CELL - 1, endpoint_text(peer, text));
-        else
-                snprintf(out, CELL, "(none)");
+        else if (peer->endpoint_host) snprintf(out, CELL, "%.*s", CELL - 1, endpoint_text(peer, text));
+        else snprintf(out, CELL, "(none)");
 }
 
 static void format_allowed_ips(char out[CELL], const struct conf_peer *peer)
@@ -100,14 +96,10 @@ static void format_age(char out[CELL], uint64_t since)
         uint64_t now = (uint64_t)time(NULL), age = now > since ? now - since : 0;
 
         if (!since) snprintf(out, CELL, "never");
-        else if (age < 120)
-                snprintf(out, CELL, "%" PRIu64 " s ago", age);
-        else if (age < 120 * 60)
-                snprintf(out, CELL, "%" PRIu64 " min ago", age / 60);
-        else if (age < 48 * 3600)
-                snprintf(out, CELL, "%" PRIu64 " h ago", age / 3600);
-        else
-                snprintf(out, CELL, "%" PRIu64 " d ago", age / 86400);
+        else if (age < 120) snprintf(out, CELL, "%" PRIu64 " s ago", age);
+        else if (age < 120 * 60) snprintf(out, CELL, "%" PRIu64 " min ago", age / 60);
+        else if (age < 48 * 3600) snprintf(out, CELL, "%" PRIu64 " h ago", age / 3600);
+        else snprintf(out, CELL, "%" PRIu64 " d ago", age / 86400);
 }
 
 static void format_bytes(char out[CELL], uint64_t bytes)
@@ -119,8 +111,7 @@ static void format_bytes(char out[CELL], uint64_t bytes)
         for (; value >= 1000 && unit < sizeof units / sizeof *units - 1; unit++)
                 value /= 1024;
         if (bytes < 1000) snprintf(out, CELL, "%" PRIu64 " B", bytes);
-        else
-                snprintf(out, CELL, "%.*f %s", value < 10 ? 2 : 1, value, units[unit]);
+        else snprintf(out, CELL, "%.*f %s", value < 10 ? 2 : 1, value, units[unit]);
 }
 
 static void format_state(char out[CELL], const struct conf_peer *peer)
@@ -135,8 +126,7 @@ static void format_state(char out[CELL], const struct conf_peer *peer)
         if (peer_state(peer) == PEER_PENDING)
                 snprintf(out, CELL, "handshake pending (%u attempt%s)", peer->handshake_attempts,
                          peer->handshake_attempts == 1 ? "" : "s");
-        else
-                snprintf(out, CELL, "%s", texts[peer_state(peer)]);
+        else snprintf(out, CELL, "%s", texts[peer_state(peer)]);
 }
 
 static void format_row(struct row *row, const struct conf_peer *peer, bool whole_key)

@@ -125,8 +125,7 @@ bool host_parse(union socket_address *out, struct span host, const char **why)
                 memcpy(&out->in6.sin6_addr, bytes, 16);
                 if (IN6_IS_ADDR_V4MAPPED(&out->in6.sin6_addr)) set_ipv4(out, bytes + 12);
                 return true;
-        default:
-                return host_name_valid(host);
+        default: return host_name_valid(host);
         }
 }
 

@@ -55,8 +55,6 @@ void conf_error_format(const struct conf_error *error, const char *path, char *o
 {
         if (error->line && error->column)
                 snprintf(out, size, "%s:%u:%u: %s", path, error->line, error->column, error->text);
-        else if (error->line)
-                snprintf(out, size, "%s:%u: %s", path, error->line, error->text);
-        else
-                snprintf(out, size, "%s: %s", path, error->text);
+        else if (error->line) snprintf(out, size, "%s:%u: %s", path, error->line, error->text);
+        else snprintf(out, size, "%s: %s", path, error->text);
 }

@@ -30,16 +30,14 @@ static void print_lines(struct writer *out, const char *name, const struct conf_
 static void print_table(struct writer *out, int64_t table)
 {
         if (table == TABLE_OFF) writer_print(out, "Table = off\n");
-        else if (table != TABLE_AUTO)
-                writer_print(out, "Table = %lld\n", (long long)table);
+        else if (table != TABLE_AUTO) writer_print(out, "Table = %lld\n", (long long)table);
 }
 
 static void print_interface(struct writer *out, const struct conf *conf)
 {
         writer_print(out, "[Interface]\n");
         if (conf->private_key_file) writer_print(out, "PrivateKeyFile = %s\n", conf->private_key_file);
-        else if (conf->flags & CONF_HAS_PRIVATE_KEY)
-                print_key(out, "PrivateKey", &conf->private_key);
+        else if (conf->flags & CONF_HAS_PRIVATE_KEY) print_key(out, "PrivateKey", &conf->private_key);
         if (conf->flags & CONF_HAS_LISTEN_PORT) writer_print(out, "ListenPort = %u\n", conf->listen_port);
         if (conf->flags & CONF_HAS_FWMARK && conf->fwmark) writer_print(out, "FwMark = 0x%x\n", conf->fwmark);
         if (conf->flags & CONF_HAS_FWMARK && !conf->fwmark) writer_print(out, "FwMark = off\n");
@@ -74,8 +72,7 @@ static void print_peer(struct writer *out, const struct conf_peer *peer)
         if (peer->name) writer_print(out, "Name = %s\n", peer->name);
         print_key(out, "PublicKey", &peer->public_key);
         if (peer->preshared_key_file) writer_print(out, "PresharedKeyFile = %s\n", peer->preshared_key_file);
-        else if (peer->flags & PEER_HAS_PRESHARED_KEY)
-                print_key(out, "PresharedKey", &peer->preshared_key);
+        else if (peer->flags & PEER_HAS_PRESHARED_KEY) print_key(out, "PresharedKey", &peer->preshared_key);
         print_prefixes(out, "AllowedIPs", peer->allowed_ips);
         print_endpoint(out, peer);
         if (peer->flags & PEER_HAS_KEEPALIVE && peer->keepalive)

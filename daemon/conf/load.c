@@ -209,10 +209,8 @@ bool key_load_open(struct key *out, int fd, struct conf_error *error)
         while (len < sizeof text && (n = TEMP_FAILURE_RETRY(read(fd, text + len, sizeof text - len))) > 0)
                 len += (size_t)n;
         if (n < 0) ok = fail_system(error, "read", "it", errno);
-        else if (len == sizeof text)
-                ok = fail_large(error, KEY_FILE_MAX);
-        else
-                ok = key_of_text(out, (struct span){ text, len }, error);
+        else if (len == sizeof text) ok = fail_large(error, KEY_FILE_MAX);
+        else ok = key_of_text(out, (struct span){ text, len }, error);
         sodium_memzero(text, sizeof text);
         return ok;
 }

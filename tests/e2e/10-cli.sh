@@ -66,7 +66,7 @@ ok "no key is made twice"
 key=$(wg genkey)
 zero=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 while IFS='|' read -r label text; do
-        printf "$text" >input # shellcheck disable=SC2059
+        printf "%b" "$text" >input
         "$ADIT" pubkey <input >out 2>err
         mine=$?
         echo $mine >status
@@ -376,7 +376,7 @@ PYTHON
 peer_hex=$(base64 -d <<<"$peer" | od -An -tx1 -v | tr -d ' \n')
 # stands LINK FWMARK ROUTES ALLOWED-IPS: all of it
 stands() {
-        echo "$1" >link
+        echo "$1" >"link"
         printf '%s\n' $3 >routes
         { [ "$2" = 0 ] || echo "fwmark=$2"; echo "public_key=$peer_hex"; printf 'allowed_ip=%s\n' $4; } >text
         rm -f applied

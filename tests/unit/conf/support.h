@@ -71,8 +71,7 @@ static inline void random_endpoint(struct conf_peer *peer, bool names)
                 snprintf(text, sizeof text, "[2001:db8:%x::%x]:%u", random_below(65536), 1 + random_below(65535),
                          1 + random_below(65535));
                 break;
-        default:
-                snprintf(text, sizeof text, "%s.example:%u", random_word(LETTERS, 20), 1 + random_below(65535));
+        default: snprintf(text, sizeof text, "%s.example:%u", random_word(LETTERS, 20), 1 + random_below(65535));
         }
         assert_true(endpoint_parse(&peer->endpoint_host, &peer->endpoint_port, &peer->endpoint, &pool, text,
                                    strlen(text), &why));

@@ -123,8 +123,12 @@ static bool choose_mark(struct keeper *keeper, struct host_state *wanted, struct
         return wanted->fwmark || host_choose_mark(keeper->host, &wanted->fwmark, error);
 }
 
+/* In another namespace the addresses and routes are the user's. */
 static bool apply_to_host(struct keeper *keeper, struct host_state *wanted, struct host_error *error)
 {
+        struct link_info ignored;
+
+        if (host_link(keeper->host, &ignored) == -ENODEV) return set_mark(keeper, wanted->fwmark, error);
         return choose_mark(keeper, wanted, error) && set_mark(keeper, wanted->fwmark, error) &&
                host_apply_resolved(keeper, wanted, error);
 }

@@ -114,6 +114,7 @@ static void resolve_in_child(const struct host_endpoint *endpoint, int to)
         struct rights_error error;
         char port[8];
 
+        keeper_to_background(); /* whoever started aditd may wait for its output to end */
         snprintf(port, sizeof port, "%u", endpoint->port);
         if (!resolver_confine(&error)) answer.error = getaddrinfo(endpoint->host, port, &hints, &found);
         for (const struct addrinfo *one = found; one && answer.count < NAME_ADDRESSES; one = one->ai_next)

@@ -37,24 +37,27 @@ static bool open_interface(struct keeper *keeper)
         if (error == -ENOENT)
                 return fail("/dev/net/tun", error, "load the tun module, or give this container the device");
         if (error == -EBUSY || error == -EEXIST)
-                return fail("the interface exists already", error, "delete it first: ip link delete");
+                return fail("an interface of this name exists", error, "choose another name, or delete that one");
         if (error == -EPERM) return fail("the interface cannot be made", error, "run as root, with CAP_NET_ADMIN");
         return fail("the interface cannot be made", error, "");
 }
 
+static bool open_listener(struct keeper *keeper, int which, const char *folder, int type, bool group, const char *taken)
+{
+        struct listener *listener = &keeper->listeners[which];
+        int error = listener_open(listener, folder, keeper->options->link, type, group);
+
+        return !error || fail(listener->path, error, error == -EADDRINUSE ? taken : "");
+}
+
 static bool open_sockets(struct keeper *keeper)
 {
-        const char *link = keeper->options->link;
-        int error = listener_open(&keeper->listeners[1], CONTROL_DIRECTORY, link, SOCK_SEQPACKET, true);
-
-        if (error)
-                return fail(CONTROL_DIRECTORY "/NAME.sock", error,
-                            error == -EADDRINUSE ? "a link of this name is up already" : "");
-        error = listener_open(&keeper->listeners[0], UAPI_DIRECTORY, link, SOCK_STREAM, false);
-        if (error)
-                return fail(UAPI_DIRECTORY "/NAME.sock", error,
-                            error == -EADDRINUSE ? "another WireGuard implementation has a link of this name" : "");
-        error = udp_open(&keeper->sockets, 0, 0);
+        if (!open_listener(keeper, 1, CONTROL_DIRECTORY, SOCK_SEQPACKET, true, "a link of this name is up already"))
+                return false;
+        if (!open_listener(keeper, 0, UAPI_DIRECTORY, SOCK_STREAM, false,
+                           "another WireGuard implementation has a link of this name"))
+                return false;
+        int error = udp_open(&keeper->sockets, 0, 0);
         if (error) return fail("UDP sockets", error, "");
         udp_enable_gro(&keeper->sockets);
         keeper->files = listener_watch(keeper->listeners, 2);

@@ -70,6 +70,7 @@ struct keeper {
         unsigned name_count, resolving;
         uint32_t next_id;
         bool link_untold; /* the tunnel process had no room for the interface's state */
+        bool link_away;   /* the interface is in another namespace, or gone */
         bool tunnel_ready, ready, stop;
         int status; /* exit status */
 };

@@ -58,12 +58,24 @@ static void on_event(struct keeper *keeper, const struct ipc_message *message)
         }
 }
 
+/* What the link left behind in this namespace, its rules, would lead packets nowhere. */
+static void link_left(struct keeper *keeper)
+{
+        struct host_error error;
+
+        if (keeper->link_away) return;
+        keeper->link_away = true;
+        if (!host_undo(keeper->host, &error)) log_print(LOG_WARNING, "%s", error.text);
+}
+
 void tell_link(struct keeper *keeper)
 {
         struct link_info info;
         struct ipc_message message = { .type = IPC_LINK };
+        int error = host_link(keeper->host, &info);
 
-        if (!host_link(keeper->host, &info)) {
+        if (error == -ENODEV) link_left(keeper);
+        if (!error) {
                 message.link.here = 1;
                 message.link.mtu = info.mtu;
                 message.link.up = info.up;

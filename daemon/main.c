@@ -3,7 +3,6 @@
 #include "daemon/keeper.h"
 #include "daemon/log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <sodium.h>
@@ -35,22 +34,13 @@ static _Noreturn void usage(int status)
 /* The path is made absolute, for a daemon has no folder; a symbolic link in it is followed anew at each SIGHUP. */
 static void find_config(struct arguments *arguments, const char *name_or_path)
 {
-        char found[CONF_PATH_MAX], folder[CONF_PATH_MAX] = "";
+        char found[CONF_PATH_MAX];
         struct conf_error error;
 
-        if (!conf_find(name_or_path, found, arguments->link, &error)) {
-                fprintf(stderr, "aditd: %s: %s\n", name_or_path, error.text);
-                exit(EXIT_FAILURE);
-        }
-        if (*found != '/' && !getcwd(folder, sizeof folder)) {
-                perror("aditd: the current folder");
-                exit(EXIT_FAILURE);
-        }
-        if (snprintf(arguments->config, sizeof arguments->config, "%s%s%s", folder, *folder ? "/" : "", found) >=
-            (int)sizeof arguments->config) {
-                fprintf(stderr, "aditd: %s/%s: the path is too long\n", folder, found);
-                exit(EXIT_FAILURE);
-        }
+        if (conf_find(name_or_path, found, arguments->link, &error) && conf_absolute(found, arguments->config, &error))
+                return;
+        fprintf(stderr, "aditd: %s: %s\n", name_or_path, error.text);
+        exit(EXIT_FAILURE);
 }
 
 static void parse(struct arguments *arguments, int argc, char **argv)
@@ -118,10 +108,22 @@ static int run_in_background(struct keeper_options *options)
         return keeper_run(options);
 }
 
+/* stdin, stdout and stderr, be it /dev/null, so that nothing else gets their numbers; and nothing of the caller's but
+ * those. */
+static void arrange_descriptors(void)
+{
+        int fd;
+
+        while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+                continue;
+        close_range(STDERR_FILENO + 1, ~0u, 0);
+}
+
 int main(int argc, char **argv)
 {
         static struct arguments arguments;
 
+        arrange_descriptors();
         parse(&arguments, argc, argv);
         if (geteuid()) {
                 fputs("aditd: a tunnel's interface is made by root: run it as root\n", stderr);

@@ -26,6 +26,7 @@ static int remove_stale(const struct sockaddr_un *address, int type)
         int failed = connect(probe, (const struct sockaddr *)address, sizeof *address) ? errno : 0;
         close(probe);
         if (failed == ENOENT) return 0;
+        if (failed && failed != ECONNREFUSED && failed != EAGAIN && failed != EPROTOTYPE) return -failed;
         if (failed != ECONNREFUSED) return -EADDRINUSE;
         return unlink(address->sun_path) && errno != ENOENT ? -errno : 0;
 }
@@ -51,11 +52,12 @@ int listener_open(struct listener *listener, const char *folder, const char *lin
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         struct stat made;
-        int error = make_folder(folder);
+        int error;
 
-        if (error) return error;
         if (snprintf(listener->path, sizeof listener->path, "%s/%s.sock", folder, link) >= (int)sizeof listener->path)
                 return -ENAMETOOLONG;
+        error = make_folder(folder);
+        if (error) return error;
         memcpy(address.sun_path, listener->path, sizeof address.sun_path);
         error = remove_stale(&address, type);
         if (error) return error;

@@ -194,15 +194,17 @@ static void wait_for_news(int fd, int ifindex, struct link_info *info, bool *cha
 {
         struct pollfd ready = { .fd = fd, .events = POLLIN };
 
+        bool paths;
+
         *changed = false;
-        *code = poll(&ready, 1, 5000) == 1 ? netlink_watch_read(fd, ifindex, info, changed) : -ETIMEDOUT;
+        *code = poll(&ready, 1, 5000) == 1 ? netlink_watch_read(fd, ifindex, info, changed, &paths) : -ETIMEDOUT;
 }
 
 /* The watch tells MTU, state, departure; the TUN tells moved from deleted. */
 static void test_watch(void **state)
 {
         struct link_info info = { 0 };
-        bool changed;
+        bool changed, paths;
         char command[64];
         int code, error;
 
@@ -214,7 +216,7 @@ static void test_watch(void **state)
         assert_int_equal(netlink_link(netlink, "wgt", &info), 0);
         int ifindex = info.ifindex, fd = netlink_watch_open();
         assert_return_code(fd, errno);
-        assert_int_equal(netlink_watch_read(fd, ifindex, &info, &changed), 0);
+        assert_int_equal(netlink_watch_read(fd, ifindex, &info, &changed, &paths), 0);
         assert_false(changed);
 
         assert_int_equal(netlink_set_link(netlink, ifindex, 1333, true), 0);
@@ -245,7 +247,7 @@ static void test_watch(void **state)
 static void test_watch_of_a_bridge_port(void **state)
 {
         struct link_info info = { 0 };
-        bool changed;
+        bool changed, paths;
         int error;
 
         (void)state;
@@ -259,10 +261,10 @@ static void test_watch_of_a_bridge_port(void **state)
         assert_int_equal(netlink_link(netlink, "vea", &info), 0);
         int ifindex = info.ifindex, fd = netlink_watch_open();
         assert_int_equal(shell("ip link set vea nomaster", NULL, 0), 0);
-        int code = netlink_watch_read(fd, ifindex, &info, &changed);
+        int code = netlink_watch_read(fd, ifindex, &info, &changed, &paths);
         shell("ip link del vea; ip link del wgb", NULL, 0);
         assert_int_equal(code, 0);
-        assert_int_equal(netlink_watch_read(fd, ifindex, &info, &changed), -ENODEV);
+        assert_int_equal(netlink_watch_read(fd, ifindex, &info, &changed, &paths), -ENODEV);
         close(fd);
         netlink_close(netlink);
 }

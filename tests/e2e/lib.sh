@@ -128,6 +128,7 @@ wait_for() { # SECONDS COMMAND...
                 sleep 0.05
         done
 }
+not() { ! "$@"; }
 gone() { ! [ -e "$1" ]; }
 dead() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 contains() { grep -Eq -- "$2" "$1"; } # FILE REGEX

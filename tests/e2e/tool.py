@@ -4,6 +4,8 @@
     tool.py touch NAME             connects and closes without a word
     tool.py receive ADDRESS PORT   one TCP stream: prints its length and SHA-256; progress on stderr
     tool.py send ADDRESS PORT BYTES [BYTES-PER-SECOND]      random bytes; prints the same
+    tool.py nameserver ADDRESS ZONE   answers DNS queries from the file ZONE ("ADDRESS NAME" a line, read anew for each
+                                   query); one for a name that is not in it is swallowed without an answer
     tool.py scan PID               stdin: needles, one in hex a line; which lie in the memory of the process
     tool.py relay                  see Relay
 """
@@ -77,6 +79,29 @@ def send(address, port, size, rate="0"):
             if rate:
                 time.sleep(max(0, start + sent / rate - time.monotonic()))
     print(size, digest.hexdigest())
+
+
+def nameserver(address, zone):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((address, 53))
+        print("listening", file=sys.stderr, flush=True)
+        while True:
+            query, asker = sock.recvfrom(512)
+            labels, at = [], 12
+            while query[at]:
+                labels.append(query[at + 1 : at + 1 + query[at]].decode())
+                at += 1 + query[at]
+            name, kind, question = ".".join(labels), query[at + 1 : at + 3], query[12 : at + 5]
+            print("query", name, file=sys.stderr, flush=True)
+            with open(zone) as lines:
+                known = [line.split()[0] for line in lines if line.split()[1:] == [name]]
+            if not known:
+                continue
+            family, wanted = (socket.AF_INET6, ":") if kind == b"\0\x1c" else (socket.AF_INET, ".")
+            found = [socket.inet_pton(family, one) for one in known if wanted in one]
+            records = b"".join(b"\xc0\x0c" + kind + b"\0\1\0\0\0\1" + len(one).to_bytes(2, "big") + one for one in found)
+            header = query[:2] + b"\x81\x80\0\1" + len(found).to_bytes(2, "big") + bytes(4)
+            sock.sendto(header + question + records, asker)
 
 
 def scan(pid):
@@ -249,4 +274,4 @@ if __name__ == "__main__":
     if verb == "relay":
         Relay(*arguments).run()
     else:
-        {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "scan": scan}[verb](*arguments)
+        {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan}[verb](*arguments)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -107,16 +108,28 @@ void names_set(struct keeper *keeper, const struct host_state *host, bool replac
         names_tick(keeper);
 }
 
+/* "fe80::1%eth0" as "fe80::1%2": once confined, the child can no longer ask the kernel for an interface. */
+static void number_scope(char host[HOST_NAME_MAX_LEN + 1])
+{
+        char *scope = strchr(host, '%');
+        unsigned index = scope ? if_nametoindex(scope + 1) : 0;
+
+        if (index) snprintf(scope + 1, (size_t)(host + HOST_NAME_MAX_LEN + 1 - (scope + 1)), "%u", index);
+}
+
 static void resolve_in_child(const struct host_endpoint *endpoint, int to)
 {
         struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV }, *found = NULL;
         struct answer answer = { .error = EAI_SYSTEM };
         struct rights_error error;
         char port[8];
+        char host[sizeof endpoint->host];
 
         keeper_to_background(); /* whoever started aditd may wait for its output to end */
+        memcpy(host, endpoint->host, sizeof host);
+        number_scope(host);
         snprintf(port, sizeof port, "%u", endpoint->port);
-        if (!resolver_confine(&error)) answer.error = getaddrinfo(endpoint->host, port, &hints, &found);
+        if (!resolver_confine(&error)) answer.error = getaddrinfo(host, port, &hints, &found);
         for (const struct addrinfo *one = found; one && answer.count < NAME_ADDRESSES; one = one->ai_next)
                 if (one->ai_addrlen <= sizeof answer.addresses[0])
                         memcpy(&answer.addresses[answer.count++], one->ai_addr, one->ai_addrlen);

@@ -45,12 +45,11 @@ static int nothing_changed(int status)
         return status ? complain(status, "nothing was changed") : status;
 }
 
-/* What the file says and this version reads but does not do. */
-static void warn_not_applied(const struct config *config)
+static void warn(const struct config *config)
 {
         unsigned cursor = 0;
 
-        for (const char *what; (what = conf_not_applied(&config->conf, &cursor));)
+        for (const char *what; (what = conf_remark(&config->conf, &cursor));)
                 complain(0, "%s: %s", config->path, what);
 }
 
@@ -63,7 +62,7 @@ int command_check(const struct command *self, int argc, char **argv, struct pool
         if (status != OPTIONS_PROCEED) return status;
         status = config_load(&config, pool, argv[0]);
         if (!status) {
-                warn_not_applied(&config);
+                warn(&config);
                 for (const struct conf_peer *peer = config.conf.peers; peer; peer = peer->next)
                         peers++;
                 printf("%s: ok: 1 interface, %zu peer%s\n", config.path, peers, peers == 1 ? "" : "s");

@@ -100,6 +100,8 @@ static void on_link(struct keeper *keeper)
         bool changed = false, paths = false;
         int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed, &paths);
 
+        if (!error && changed && info.up && !keeper->link_up) apply_host_again(keeper);
+        if (!error && changed) keeper->link_up = info.up;
         if (error || changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
         if (paths || error == -ENOBUFS) keeper_post(keeper, &message, NULL, 0);
 }

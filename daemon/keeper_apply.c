@@ -94,10 +94,11 @@ static bool host_apply_resolved(struct keeper *keeper, const struct host_state *
 void apply_host_again(struct keeper *keeper)
 {
         struct host_error error;
+        struct link_info info;
 
-        if (keeper->transaction.stage != STAGE_IDLE || !keeper->current.managed || keeper->current.mtu) return;
+        if (keeper->transaction.stage != STAGE_IDLE || !keeper->current.managed) return;
+        if (host_link(keeper->host, &info) || !info.up) return; /* the user set it down: not ours to set up again */
         if (!host_apply_resolved(keeper, &keeper->current, &error)) log_print(LOG_ERR, "%s", error.text);
-        else tell_link(keeper);
 }
 
 /* The mark of our own datagrams is set before a rule looks for it: without rules it does nothing, without it they would

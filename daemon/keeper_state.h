@@ -70,6 +70,7 @@ struct keeper {
         unsigned name_count, resolving;
         uint32_t next_id;
         bool link_untold; /* the tunnel process had no room for the interface's state */
+        bool link_up;     /* as netlink told last */
         bool link_away;   /* the interface is in another namespace, or gone */
         bool tunnel_ready, ready, stop;
         int status; /* exit status */
@@ -108,7 +109,7 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
                  int text);
 void apply_show(struct keeper *keeper, struct client *client, bool secrets);
 void apply_result(struct keeper *keeper, const struct ipc_message *message);
-/* Names resolved meanwhile may change the MTU. */
+/* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. */
 void apply_host_again(struct keeper *keeper);
 
 /* keeper_names.c: endpoints given by name, resolved in a child each. */

@@ -31,11 +31,11 @@ static void send_error(int to, const char *text)
         control_send(to, &reply, sizeof reply, NULL, 0);
 }
 
-static void warn_not_applied(const struct conf *conf, const char *path)
+static void warn(const struct conf *conf, const char *path)
 {
         unsigned cursor = 0;
 
-        for (const char *what; (what = conf_not_applied(conf, &cursor));)
+        for (const char *what; (what = conf_remark(conf, &cursor));)
                 log_print(LOG_WARNING, "%s: %s", path, what);
 }
 
@@ -53,7 +53,7 @@ static void load(int to, const char *path)
                 conf_error_format(&error, path, text, sizeof text);
                 send_error(to, text);
         } else {
-                warn_not_applied(conf, path);
+                warn(conf, path);
                 conf_make_complete(conf);
                 if (send_request(to, conf, &pool))
                         send_error(to, "the configuration could not be handed over: out of memory or descriptors");

@@ -37,7 +37,8 @@ enum {
         HOST_NAME_MAX_LEN = 253, /* RFC 1035 2.3.4 */
         PEER_NAME_MAX = 31,
         MTU_DEFAULT = 1420, /* Ethernet's, less what IPv6, UDP and a data message add */
-        MTU_MIN = 576,   /* RFC 791; IPv6 inside needs 1280, RFC 8200 5 */
+        MTU_MIN_V6 = 1280,  /* RFC 8200, 5 */
+        MTU_MIN = 576,   /* RFC 791 */
         MTU_MAX = 65455, /* what one UDP datagram over IPv4 carries: 65535 - 20 - 8 - 16 - 16, padded */
 };
 

@@ -5,7 +5,7 @@
 #include "kernel-iface/host.h"
 #include "kernel-iface/plan.h"
 
-enum { MTU_OVERHEAD = 80 /* IPv6 40, UDP 8, WireGuard 32 */, MTU_MIN_V6 = 1280 };
+enum { MTU_OVERHEAD = 80 /* IPv6 40, UDP 8, WireGuard 32 */ };
 
 /* The configured MTU; else the least of the routes to the endpoints that are literal addresses, less MTU_OVERHEAD; else
  * MTU_DEFAULT. What is not configured stays within what IPv4, and IPv6 if there is any inside, need. */

@@ -1,5 +1,7 @@
 #include "daemon/conf/conf.h"
 
+#include <string.h>
+
 /* A live link may have what the file no longer says; each such field is named with its default, so that it goes. */
 void conf_make_complete(struct conf *conf)
 {
@@ -8,7 +10,27 @@ void conf_make_complete(struct conf *conf)
                 peer->flags |= PEER_REPLACE_ALLOWED_IPS | PEER_HAS_PRESHARED_KEY | PEER_HAS_KEEPALIVE | PEER_HAS_NAME;
 }
 
-const char *conf_not_applied(const struct conf *conf, unsigned *cursor)
+static bool holds(const struct prefix *prefix, const union socket_address *address)
+{
+        struct prefix host = { .family = (uint8_t)address->family, .length = prefix->length };
+
+        if (address->family == AF_INET) memcpy(host.bytes, &address->in.sin_addr, 4);
+        else memcpy(host.bytes, &address->in6.sin6_addr, 16);
+        prefix_mask(&host);
+        return prefix->length && prefix_equal(&host, prefix);
+}
+
+/* A default route does not (the mark keeps our own datagrams off it), any other that holds an endpoint does. */
+static bool swallows_endpoint(const struct conf *conf)
+{
+        if (conf->table != TABLE_AUTO || conf->fwmark) return false;
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
+                for (const struct conf_prefix *allowed = peer->allowed_ips; allowed; allowed = allowed->next)
+                        if (peer->endpoint.family && holds(&allowed->prefix, &peer->endpoint)) return true;
+        return false;
+}
+
+const char *conf_remark(const struct conf *conf, unsigned *cursor)
 {
         struct key own;
         const struct {
@@ -22,6 +44,9 @@ const char *conf_not_applied(const struct conf *conf, unsigned *cursor)
                 { conf->post_down, "PostDown is not run by this version; run it yourself" },
                 { conf->flags & CONF_SAVE_CONFIG,
                   "SaveConfig is not done by this version; save the link with: adit save" },
+                { swallows_endpoint(conf), "a peer's Endpoint lies in its own AllowedIPs: the route would lead the "
+                                           "tunnel into itself; leave that "
+                                           "prefix out" },
                 { conf_public_key(conf, &own) && conf_peer_find(conf, &own),
                   "a [Peer] has this link's own public key, and is left out; a peer has another" },
         };

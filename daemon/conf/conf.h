@@ -128,7 +128,7 @@ bool conf_host_state(const struct conf *conf, struct host_state *out, struct poo
 void conf_make_complete(struct conf *conf);
 
 /* What the file asks for and is read but not carried out, one sentence a call: *cursor starts as 0; NULL: no more. */
-const char *conf_not_applied(const struct conf *conf, unsigned *cursor);
+const char *conf_remark(const struct conf *conf, unsigned *cursor);
 
 /* The link's own: the private key's, or what a status tells. False: not known. */
 bool conf_public_key(const struct conf *conf, struct key *out);

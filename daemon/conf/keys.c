@@ -146,6 +146,7 @@ static bool set_mtu(struct parser *parser, struct span value)
         if (value.len && (!number_parse(value, MTU_MAX, &mtu) || mtu < MTU_MIN))
                 return parse_fail_value(parser, value, "an MTU is 576 to 65455 bytes; without one it is automatic");
         parser->conf->mtu = (uint32_t)mtu;
+        parser->mtu_line = parser->line;
         return true;
 }
 

@@ -124,6 +124,27 @@ static bool check_names(struct parser *parser)
         return true;
 }
 
+static bool has_v6(const struct conf *conf)
+{
+        for (const struct conf_prefix *address = conf->addresses; address; address = address->next)
+                if (address->prefix.family == AF_INET6) return true;
+        if (conf->table == TABLE_OFF) return false;
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
+                for (const struct conf_prefix *allowed = peer->allowed_ips; allowed; allowed = allowed->next)
+                        if (allowed->prefix.family == AF_INET6) return true;
+        return false;
+}
+
+/* The kernel would refuse the addresses, and only then. */
+static bool check_mtu(struct parser *parser)
+{
+        const struct conf *conf = parser->conf;
+
+        if (!conf->mtu || conf->mtu >= MTU_MIN_V6 || !has_v6(conf)) return true;
+        return fail_line(parser, parser->mtu_line,
+                         "MTU: IPv6 addresses and routes need at least 1280 (RFC 8200); raise it, or leave IPv6 out");
+}
+
 static bool parse_text(struct parser *parser, struct span text)
 {
         const char *nul;
@@ -140,7 +161,7 @@ static bool parse_text(struct parser *parser, struct span text)
                 if (!parse_line(parser, line)) return false;
         }
         if (!parser->interface_line) return fail_line(parser, 1, "[Interface]: there is none; a file has one");
-        return check_missing_keys(parser) && check_twice(parser) && check_names(parser);
+        return check_missing_keys(parser) && check_twice(parser) && check_names(parser) && check_mtu(parser);
 }
 
 bool conf_parse_files(struct conf *out, struct pool *pool, const char *text, size_t len, struct key_file **files,

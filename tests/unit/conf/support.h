@@ -131,7 +131,7 @@ static inline void random_interface(struct conf *conf)
                 item->next = conf->addresses;
                 conf->addresses = item;
         }
-        if (random_below(2)) conf->mtu = MTU_MIN + random_below(MTU_MAX - MTU_MIN + 1);
+        if (random_below(2)) conf->mtu = MTU_MIN_V6 + random_below(MTU_MAX - MTU_MIN_V6 + 1);
         conf->table = tables[random_below(5)];
         conf->pre_up = random_lines();
         conf->post_up = random_lines();

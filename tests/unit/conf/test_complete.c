@@ -40,10 +40,10 @@ static void test_not_applied_names_what_the_file_asks_for(void **state)
 
         (void)state;
         parse_file();
-        assert_string_equal(conf_not_applied(&conf, &cursor), "DNS is not set by this version; set it yourself");
-        assert_string_equal(conf_not_applied(&conf, &cursor), "PreDown is not run by this version; run it yourself");
-        assert_non_null(strstr(conf_not_applied(&conf, &cursor), "SaveConfig"));
-        assert_null(conf_not_applied(&conf, &cursor));
+        assert_string_equal(conf_remark(&conf, &cursor), "DNS is not set by this version; set it yourself");
+        assert_string_equal(conf_remark(&conf, &cursor), "PreDown is not run by this version; run it yourself");
+        assert_non_null(strstr(conf_remark(&conf, &cursor), "SaveConfig"));
+        assert_null(conf_remark(&conf, &cursor));
 }
 
 static void test_not_applied_names_a_peer_with_our_key(void **state)
@@ -53,22 +53,73 @@ static void test_not_applied_names_a_peer_with_our_key(void **state)
 
         (void)state;
         conf = (struct conf){ .peers = &peer };
-        assert_null(conf_not_applied(&conf, &cursor)); /* no key, and a peer without one */
+        assert_null(conf_remark(&conf, &cursor)); /* no key, and a peer without one */
         assert_true(key_from_base64(&conf.private_key, KEY_A, strlen(KEY_A)));
         cursor = 0;
-        assert_null(conf_not_applied(&conf, &cursor));
+        assert_null(conf_remark(&conf, &cursor));
         key_public_from_private(&peer.public_key, &conf.private_key);
         cursor = 0;
-        assert_string_equal(conf_not_applied(&conf, &cursor),
+        assert_string_equal(conf_remark(&conf, &cursor),
                             "a [Peer] has this link's own public key, and is left out; a peer has another");
-        assert_null(conf_not_applied(&conf, &cursor));
+        assert_null(conf_remark(&conf, &cursor));
+}
+
+/* An endpoint inside a route of its own peer is said; a default route, Table = off or a mark make it right. */
+static void test_swallowed_endpoint(void **state)
+{
+        static const struct {
+                const char *interface, *allowed;
+                bool said;
+        } rows[] = {
+                { "", "198.51.100.0/24", true },
+                { "", "198.51.101.0/24", false },
+                { "", "0.0.0.0/0", false },
+                { "", "198.51.100.7/32", true },
+                { "Table = off\n", "198.51.100.0/24", false },
+                { "FwMark = 7\n", "198.51.100.0/24", false },
+        };
+        char text[512];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                struct conf_error error;
+                unsigned cursor = 0;
+                snprintf(text, sizeof text,
+                         "[Interface]\n%s[Peer]\nPublicKey = F+LLfdrID7W4GrWjMjbyOfLyTZM8v8MO1kiHYqzfW1c=\n"
+                         "Endpoint = 198.51.100.7:1\nAllowedIPs = %s\n",
+                         rows[i].interface, rows[i].allowed);
+                pool_reset(&pool);
+                assert_true(conf_parse(&conf, &pool, text, strlen(text), &error));
+                const char *said = conf_remark(&conf, &cursor);
+                if (!said != !rows[i].said) fail_msg("row %zu: %s", i, said ? said : "nothing");
+        }
+}
+
+static void test_mtu_and_ipv6(void **state)
+{
+        static const char TEXT[] = "[Interface]\nAddress = 10.0.0.1/24, fd00::1/64\nMTU = 1279\n";
+        struct conf_error error;
+
+        (void)state;
+        pool_reset(&pool);
+        assert_false(conf_parse(&conf, &pool, TEXT, sizeof TEXT - 1, &error));
+        assert_int_equal(error.line, 3);
+        assert_non_null(strstr(error.text, "1280"));
+        char enough[sizeof TEXT];
+        memcpy(enough, TEXT, sizeof TEXT);
+        memcpy(strstr(enough, "1279"), "1280", 4);
+        assert_true(conf_parse(&conf, &pool, enough, sizeof enough - 1, &error));
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_complete_names_every_default),
+                cmocka_unit_test(test_swallowed_endpoint),
+                cmocka_unit_test(test_mtu_and_ipv6),
                 cmocka_unit_test(test_not_applied_names_what_the_file_asks_for),
+                cmocka_unit_test(test_swallowed_endpoint),
+                cmocka_unit_test(test_mtu_and_ipv6),
                 cmocka_unit_test(test_not_applied_names_a_peer_with_our_key),
         };
 

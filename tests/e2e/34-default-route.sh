@@ -48,8 +48,8 @@ second() { write "$A2" 10.8.0.1/24 0.0.0.0/0 "$PUB_c" 198.51.100.2:51820; }
 adit() { on a "$ADIT" "$@"; }
 host() { # all that the links add there, to the letter
         local family
-        # (an interface's link-local address is another each time)
-        for family in -4 -6; do ip -n "${SPACE}a" $family rule; ip -n "${SPACE}a" $family route show table all; done | sed -E "s/fe80::[0-9a-f:]+ dev $LINK/fe80::- dev $LINK/"
+        # (an interface's link-local address is another each time, and with it its place)
+        for family in -4 -6; do ip -n "${SPACE}a" $family rule; ip -n "${SPACE}a" $family route show table all; done | sed -E "s/fe80::[0-9a-f:]+ dev $LINK/fe80::- dev $LINK/" | sort
         on a nft list ruleset
         on a sysctl net.ipv4.conf.all.src_valid_mark net.ipv4.conf.all.rp_filter
 }

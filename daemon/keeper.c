@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { END_WAIT_MS = 2000, END_STEP_MS = 5 };
 enum { EVENTS = 16, RETRY = 500000000 /* ns */ };
 
 uint64_t keeper_now(void)
@@ -95,15 +96,16 @@ static void on_signal(struct keeper *keeper)
 
 static void on_link(struct keeper *keeper)
 {
-        struct ipc_message message = { .type = IPC_PATHS };
-        struct link_info info;
+        struct link_info info = { 0 };
         bool changed = false, paths = false;
         int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed, &paths);
 
-        if (!error && changed && info.up && !keeper->link_up) apply_host_again(keeper);
-        if (!error && changed) keeper->link_up = info.up;
         if (error || changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
-        if (paths || error == -ENOBUFS) keeper_post(keeper, &message, NULL, 0);
+        if (paths || error == -ENOBUFS) tell_paths(keeper);
+        /* Down, it lost its routes; they are put back when it is up. */
+        if (changed && info.was_down) keeper->host_due = true;
+        if (error == -ENOBUFS) keeper->host_due = true;
+        if (keeper->host_due) apply_host_again(keeper);
 }
 
 static void on_files(struct keeper *keeper)
@@ -139,7 +141,8 @@ static void arm(struct keeper *keeper)
 {
         uint64_t deadline = names_deadline(keeper);
 
-        if (keeper->link_untold && deadline > keeper_now() + RETRY) deadline = keeper_now() + RETRY;
+        if ((keeper->link_untold || keeper->paths_untold) && deadline > keeper_now() + RETRY)
+                deadline = keeper_now() + RETRY;
         struct itimerspec at = { 0 };
 
         if (deadline != UINT64_MAX) {
@@ -161,22 +164,28 @@ static void loop(struct keeper *keeper)
                         dispatch(keeper, events[i].data.ptr);
                 names_tick(keeper);
                 if (keeper->link_untold) tell_link(keeper);
+                if (keeper->paths_untold) tell_paths(keeper);
         }
 }
 
 /* ---- End -----------------------------------------------------------------------------------------------------------
  */
 
-/* The keeper cannot kill (it has no such right): the tunnel process ends when the socketpair does. */
+/* The tunnel process ends when the socketpair does; one that is stopped is killed by the kernel when this process ends.
+ */
 static void end_tunnel(struct keeper *keeper)
 {
         struct ipc_message stop = { .type = IPC_STOP };
+        const struct timespec step = { .tv_nsec = END_STEP_MS * 1000000L };
 
         if (keeper->ipc >= 0) {
                 ipc_send(keeper->ipc, &stop, NULL, 0);
                 close(keeper->ipc);
         }
-        if (keeper->tunnel > 0) waitpid(keeper->tunnel, NULL, 0);
+        for (int waited = 0; keeper->tunnel > 0 && waited < END_WAIT_MS; waited += END_STEP_MS) {
+                if (waitpid(keeper->tunnel, NULL, WNOHANG)) return;
+                nanosleep(&step, NULL);
+        }
 }
 
 static void close_all(struct keeper *keeper)
@@ -184,7 +193,8 @@ static void close_all(struct keeper *keeper)
         struct host_error error;
 
         names_stop(keeper);
-        if (keeper->host && !host_undo(keeper->host, &error)) log_print(LOG_ERR, "%s", error.text);
+        if (keeper->host && !keeper->link_away && !host_undo(keeper->host, &error))
+                log_print(LOG_ERR, "%s", error.text);
         end_tunnel(keeper);
         if (keeper->host) host_close(keeper->host);
         if (keeper->tun.fd >= 0) close(keeper->tun.fd); /* the interface goes with its last descriptor */

@@ -15,6 +15,8 @@
  * (PREPARE); the host's state is changed, all or nothing; the tunnel process takes it over (COMMIT). When that last one
  * fails, for a port that is taken, the host's state goes back to what it was. */
 
+static const char BUSY[] = "the tunnel process does not answer; try again, or take the link down";
+
 static void finish(struct keeper *keeper, int error, uint32_t line, const char *text, const int *fds, unsigned fd_count)
 {
         struct client *client = keeper->transaction.client;
@@ -22,16 +24,18 @@ static void finish(struct keeper *keeper, int error, uint32_t line, const char *
         if (keeper->transaction.status >= 0) close(keeper->transaction.status);
         keeper->transaction = (struct transaction){ .status = -1 };
         control_hold(keeper, false);
+        if (keeper->host_due) apply_host_again(keeper);
         if (client) control_reply(keeper, client, error, line, text, fds, fd_count);
 }
 
-static void ask(struct keeper *keeper, enum stage stage, uint32_t type, uint32_t value, int fd)
+/* False: the tunnel process takes no more messages. */
+static bool ask(struct keeper *keeper, enum stage stage, uint32_t type, uint32_t value, int fd)
 {
         struct ipc_message message = { .type = type, .id = ++keeper->next_id, .request.value = value };
 
         keeper->transaction.stage = stage;
         keeper->transaction.id = message.id;
-        keeper_post(keeper, &message, &fd, fd >= 0);
+        return !keeper_post(keeper, &message, &fd, fd >= 0);
 }
 
 static struct pool *spare_pool(struct keeper *keeper)
@@ -61,7 +65,7 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
         keeper->transaction.client = client;
         keeper->transaction.whole = !request->generation;
         control_hold(keeper, true);
-        ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text);
+        if (!ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text)) finish(keeper, EBUSY, 0, BUSY, NULL, 0);
 }
 
 /* The host's state with the names replaced by the addresses they resolved to, for the MTU of their routes. */
@@ -96,8 +100,10 @@ void apply_host_again(struct keeper *keeper)
         struct host_error error;
         struct link_info info;
 
-        if (keeper->transaction.stage != STAGE_IDLE || !keeper->current.managed) return;
+        keeper->host_due = keeper->current.managed && !keeper->link_away;
+        if (!keeper->host_due || keeper->transaction.stage != STAGE_IDLE) return;
         if (host_link(keeper->host, &info) || !info.up) return; /* the user set it down: not ours to set up again */
+        keeper->host_due = false;
         if (!host_apply_resolved(keeper, &keeper->current, &error)) log_print(LOG_ERR, "%s", error.text);
 }
 
@@ -124,14 +130,14 @@ static bool choose_mark(struct keeper *keeper, struct host_state *wanted, struct
         return wanted->fwmark || host_choose_mark(keeper->host, &wanted->fwmark, error);
 }
 
-/* In another namespace the addresses and routes are the user's. */
+/* In another namespace the addresses and routes are the user's. A mark comes before the rules that look for it, and
+ * goes after them. */
 static bool apply_to_host(struct keeper *keeper, struct host_state *wanted, struct host_error *error)
 {
-        struct link_info ignored;
-
-        if (host_link(keeper->host, &ignored) == -ENODEV) return set_mark(keeper, wanted->fwmark, error);
-        return choose_mark(keeper, wanted, error) && set_mark(keeper, wanted->fwmark, error) &&
-               host_apply_resolved(keeper, wanted, error);
+        if (keeper->link_away) return set_mark(keeper, wanted->fwmark, error);
+        if (!choose_mark(keeper, wanted, error)) return false;
+        if (!wanted->fwmark) return host_apply_resolved(keeper, wanted, error) && set_mark(keeper, 0, error);
+        return set_mark(keeper, wanted->fwmark, error) && host_apply_resolved(keeper, wanted, error);
 }
 
 static void go_back(struct keeper *keeper)
@@ -153,8 +159,9 @@ static void prepared(struct keeper *keeper, const struct ipc_message *message)
                 keeper_post(keeper, &abort, NULL, 0);
                 set_mark(keeper, keeper->current.fwmark, &(struct host_error){ 0 });
                 finish(keeper, error.error, 0, error.text, NULL, 0);
-        } else {
-                ask(keeper, STAGE_COMMITTING, IPC_COMMIT, keeper->transaction.wanted.fwmark, -1);
+        } else if (!ask(keeper, STAGE_COMMITTING, IPC_COMMIT, keeper->transaction.wanted.fwmark, -1)) {
+                go_back(keeper);
+                finish(keeper, EBUSY, 0, BUSY, NULL, 0);
         }
 }
 
@@ -186,7 +193,7 @@ void apply_show(struct keeper *keeper, struct client *client, bool secrets)
         keeper->transaction.client = client;
         keeper->transaction.status = status;
         control_hold(keeper, true);
-        ask(keeper, STAGE_SHOWING, IPC_STATUS, secrets, status);
+        if (!ask(keeper, STAGE_SHOWING, IPC_STATUS, secrets, status)) finish(keeper, EBUSY, 0, BUSY, NULL, 0);
 }
 
 static void shown(struct keeper *keeper, const struct ipc_message *message)

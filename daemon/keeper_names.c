@@ -60,14 +60,15 @@ void names_stop(struct keeper *keeper)
                 if (keeper->names[i].child >= 0) kill(keeper->names[i].pid, SIGKILL);
 }
 
-static void tell_endpoint(struct keeper *keeper, const struct name *name, bool replace)
+static void tell_endpoint(struct keeper *keeper, struct name *name, bool replace)
 {
         struct ipc_message message = { .type = IPC_ENDPOINT };
 
         memcpy(message.endpoint.public_key, name->endpoint.public_key, PUBLIC_KEY_LEN);
         message.endpoint.address = name->address;
         message.endpoint.replace = replace;
-        keeper_post(keeper, &message, NULL, 0);
+        name->untold = keeper_post(keeper, &message, NULL, 0) == -EAGAIN;
+        keeper->paths_untold |= name->untold; /* the loop tries again */
 }
 
 static const struct name *find_same(const struct name *names, unsigned count, const struct host_endpoint *endpoint)
@@ -85,6 +86,7 @@ void names_set(struct keeper *keeper, const struct host_state *host, bool replac
         unsigned before_count = keeper->name_count;
 
         for (unsigned i = 0; i < before_count; i++) {
+                if (keeper->names[i].child >= 0) keeper->names[i].due = 0; /* what is under way begins anew */
                 stop_resolver(keeper, &keeper->names[i]);
                 before[i] = keeper->names[i];
         }
@@ -221,6 +223,8 @@ void names_tick(struct keeper *keeper)
 {
         uint64_t now = keeper_now();
 
+        for (unsigned i = 0; i < keeper->name_count; i++)
+                if (keeper->names[i].untold) tell_endpoint(keeper, &keeper->names[i], true);
         for (unsigned i = 0; i < keeper->name_count && keeper->resolving < RESOLVERS_MAX; i++)
                 if (keeper->names[i].child < 0 && keeper->names[i].due <= now)
                         start_resolver(keeper, &keeper->names[i]);

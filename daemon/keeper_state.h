@@ -45,8 +45,9 @@ struct name {
         union socket_address address; /* handed to the tunnel process last */
         uint64_t due;                 /* when to resolve (CLOCK_BOOTTIME, ns); UINT64_MAX: not now */
         uint64_t backoff;
-        int child; /* pipe of the resolver at work; -1: none */
-        pid_t pid; /* of that resolver */
+        int child;   /* pipe of the resolver at work; -1: none */
+        pid_t pid;   /* of that resolver */
+        bool untold; /* the tunnel process had no room for the address */
 };
 
 struct keeper {
@@ -69,9 +70,9 @@ struct keeper {
         struct name *names; /* NAMES_MAX */
         unsigned name_count, resolving;
         uint32_t next_id;
-        bool link_untold; /* the tunnel process had no room for the interface's state */
-        bool link_up;     /* as netlink told last */
-        bool link_away;   /* the interface is in another namespace, or gone */
+        bool link_untold, paths_untold; /* the tunnel process had no room for the news */
+        bool host_due;                  /* the host's state is to be put right when nothing else is going on */
+        bool link_away;                 /* the interface is in another namespace, or gone */
         bool tunnel_ready, ready, stop;
         int status; /* exit status */
 };
@@ -92,6 +93,7 @@ bool keeper_start(struct keeper *keeper);
 
 /* keeper_tunnel.c: a message of the tunnel process; and to it, what the interface's state and MTU are now. */
 void tell_link(struct keeper *keeper);
+void tell_paths(struct keeper *keeper);
 void serve_tunnel(struct keeper *keeper);
 
 /* keeper_control.c: the control socket. */

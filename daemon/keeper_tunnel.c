@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What the tunnel process may ask, and what it tells. */
@@ -32,18 +33,23 @@ static void bind_port(struct keeper *keeper, const struct ipc_message *request)
         keeper_post(keeper, &reply, fds, (unsigned)count);
 }
 
+/* Over the UAPI socket a mark is the user's own, and the rules follow it. That there be none is no wish where one was
+ * chosen: `wg setconf` says so of every file without FwMark. At a COMMIT the sockets have it already. */
 static void set_mark(struct keeper *keeper, const struct ipc_message *request)
 {
         struct ipc_message reply = { .type = IPC_REPLY, .id = request->id };
-        int error = udp_set_mark(&keeper->sockets, request->request.value);
+        uint32_t mark = request->request.value;
+        bool user = keeper->transaction.stage != STAGE_COMMITTING;
+        bool keep = user && !mark && keeper->current.mark_chosen;
+        int error = keep ? 0 : udp_set_mark(&keeper->sockets, mark);
 
-        if (!error) keeper->mark = request->request.value;
-        if (!error && keeper->transaction.stage == STAGE_IDLE) { /* over the UAPI socket: the user's own */
-                keeper->current.fwmark = keeper->mark;
-                keeper->current.mark_chosen = false;
-        }
+        if (!error && !keep) keeper->mark = mark;
         reply.reply.error = -error;
         keeper_post(keeper, &reply, NULL, 0);
+        if (error || keep || !user) return;
+        keeper->current.fwmark = mark;
+        keeper->current.mark_chosen = false;
+        apply_host_again(keeper);
 }
 
 static void on_event(struct keeper *keeper, const struct ipc_message *message)
@@ -63,24 +69,38 @@ static void link_left(struct keeper *keeper)
 {
         struct host_error error;
 
-        if (keeper->link_away) return;
-        keeper->link_away = true;
         if (!host_undo(keeper->host, &error)) log_print(LOG_WARNING, "%s", error.text);
+        keeper->link_away = true;
+}
+
+/* An index is free for others when its interface left: only one of our name is ours come back. */
+static bool is_here(struct keeper *keeper, struct link_info *info)
+{
+        int error = host_link(keeper->host, info);
+
+        if (!error && keeper->link_away && !strcmp(info->name, keeper->options->link)) keeper->link_away = false;
+        if (error == -ENODEV && !keeper->link_away) link_left(keeper);
+        return !error && !keeper->link_away;
 }
 
 void tell_link(struct keeper *keeper)
 {
         struct link_info info;
         struct ipc_message message = { .type = IPC_LINK };
-        int error = host_link(keeper->host, &info);
 
-        if (error == -ENODEV) link_left(keeper);
-        if (!error) {
+        if (is_here(keeper, &info)) {
                 message.link.here = 1;
                 message.link.mtu = info.mtu;
                 message.link.up = info.up;
         }
         keeper->link_untold = keeper_post(keeper, &message, NULL, 0) == -EAGAIN;
+}
+
+void tell_paths(struct keeper *keeper)
+{
+        struct ipc_message message = { .type = IPC_PATHS };
+
+        keeper->paths_untold = keeper_post(keeper, &message, NULL, 0) == -EAGAIN;
 }
 
 static void on_tunnel_ready(struct keeper *keeper)

@@ -204,27 +204,38 @@ void serve_keeper(struct tunnel *tunnel)
         else if (got != -EAGAIN) keeper_gone(tunnel);
 }
 
-/* The keeper never waits for this process, so waiting for it here cannot deadlock. What else it sends meanwhile is kept
- * for the main loop. */
+/* News of the host changes nothing that a caller of ask() is in the middle of, and there may be much of it. */
+static bool is_news(const struct ipc_message *message)
+{
+        return message->type == IPC_LINK || message->type == IPC_PATHS || message->type == IPC_ENDPOINT ||
+               message->type == IPC_STOP;
+}
+
+static void defer(struct tunnel *tunnel, const struct ipc_message *message, int fds[IPC_FDS_MAX])
+{
+        if (tunnel->deferred_count == DEFERRED_MAX) { /* the keeper has one request under way at a time */
+                close_fds(fds);
+                keeper_gone(tunnel);
+                return;
+        }
+        struct deferred *later = &tunnel->deferred[tunnel->deferred_count++];
+        later->message = *message;
+        memcpy(later->fds, fds, sizeof later->fds);
+}
+
+/* The keeper never waits for this process, so waiting for it here cannot deadlock. What else it sends meanwhile is
+ * obeyed at once if it is news, or kept for the main loop. */
 static int ask(struct tunnel *tunnel, struct ipc_message *request, struct ipc_message *reply, int fds[IPC_FDS_MAX])
 {
         request->id = ++tunnel->next_id;
         post(tunnel, request);
         while (!tunnel->stop) {
                 int got = ipc_receive(tunnel->ipc, reply, fds);
-                if (got == -EAGAIN) {
-                        wait_for(tunnel, POLLIN);
-                } else if (got != 1) {
-                        keeper_gone(tunnel);
-                } else if (reply->type == IPC_REPLY && reply->id == request->id) {
-                        return reply->reply.error;
-                } else if (tunnel->deferred_count < DEFERRED_MAX) {
-                        struct deferred *later = &tunnel->deferred[tunnel->deferred_count++];
-                        later->message = *reply;
-                        memcpy(later->fds, fds, sizeof later->fds);
-                } else {
-                        keeper_gone(tunnel); /* it sends no more than a handful: something is wrong */
-                }
+                if (got == -EAGAIN) wait_for(tunnel, POLLIN);
+                else if (got != 1) keeper_gone(tunnel);
+                else if (reply->type == IPC_REPLY && reply->id == request->id) return reply->reply.error;
+                else if (is_news(reply)) obey_keeper(tunnel, reply, fds);
+                else defer(tunnel, reply, fds);
         }
         return EPIPE;
 }

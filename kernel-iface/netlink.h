@@ -16,6 +16,7 @@ struct link_info {
         char name[IFNAMSIZ];
         uint32_t mtu;
         bool up;
+        bool was_down; /* of netlink_watch_read: it was down at some time since the last read */
 };
 
 struct link_route {

@@ -96,6 +96,7 @@ static void take_news(struct nlmsghdr *header, int len, int ifindex, struct news
                 if (!netlink_parse_link(header, &info) || info.ifindex != ifindex) continue;
                 news->left = header->nlmsg_type == RTM_DELLINK;
                 if (news->left) continue;
+                info.was_down = !info.up || (news->changed && news->out->was_down);
                 *news->out = info;
                 news->changed = true;
         }

@@ -16,7 +16,7 @@
 #include "kernel-iface/udp.h"
 
 enum {
-        LANE_READS = 16,    /* reads of one lane before the other has its turn */
+        LANE_READS = 4,     /* reads of one lane before the other has its turn */
         PACKET_MAX = 65535, /* an IP packet or a super-packet; a datagram or a coalesced read */
         SLAB_HEADROOM = 64, /* in front of what is read: the vnet header; keeps it aligned */
         SLAB_SIZE = SLAB_HEADROOM + PACKET_MAX + 65,

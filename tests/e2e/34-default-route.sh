@@ -66,6 +66,12 @@ must adit up "$TMP/$A.conf"
 ok "the default route is through the link" reaches a 203.0.113.1
 ok "IPv6 too" reaches a 2001:db8:113::1
 one=$(host)
+must ip -n "${SPACE}a" link set "$A" down
+isnt "set down, the link loses its routes" "$(host)" "$one"
+must ip -n "${SPACE}a" link set "$A" up
+as_before() { [ "$(host)" = "$one" ]; }
+ok "up again, it has all of them back" wait_for 5 as_before
+ok "and works" reaches a 203.0.113.1
 handshake=$(handshake a "$A")
 must on b nft reset counters
 on a ping -n -i 0.01 -W 2 203.0.113.1 >"$TMP/ping4" 2>&1 &

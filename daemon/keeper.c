@@ -87,6 +87,7 @@ static void on_signal(struct keeper *keeper)
                 if (info.ssi_signo == SIGHUP && keeper->options->config) control_load(keeper);
         }
         for (pid_t child; (child = waitpid(-1, NULL, WNOHANG)) > 0;) {
+                names_reaped(keeper, child);
                 if (child != keeper->tunnel) continue; /* a loader or a resolver: its descriptor tells the rest */
                 keeper->tunnel = 0;
                 if (!keeper->stop) log_print(LOG_ERR, "the tunnel process died");

@@ -46,18 +46,28 @@ static bool same_endpoint(const struct host_endpoint *a, const struct host_endpo
         return !memcmp(a->public_key, b->public_key, PUBLIC_KEY_LEN) && !strcmp(a->host, b->host) && a->port == b->port;
 }
 
+/* A number is the child's until it was reaped; then it may be anybody's. */
+void names_reaped(struct keeper *keeper, pid_t pid)
+{
+        for (unsigned i = 0; i < keeper->name_count; i++)
+                if (keeper->names[i].pid == pid) keeper->names[i].pid = 0;
+}
+
 static void stop_resolver(struct keeper *keeper, struct name *name)
 {
         if (name->child < 0) return;
-        keeper_unwatch(keeper, name->child); /* the child gets EPIPE, if it ever writes */
+        if (name->pid > 0)
+                kill(name->pid, SIGKILL); /* a name server that does not answer can hold it for half a minute */
+        keeper_unwatch(keeper, name->child);
         name->child = -1;
+        name->pid = 0;
         keeper->resolving--;
 }
 
 void names_stop(struct keeper *keeper)
 {
         for (unsigned i = 0; i < keeper->name_count; i++)
-                if (keeper->names[i].child >= 0) kill(keeper->names[i].pid, SIGKILL);
+                stop_resolver(keeper, &keeper->names[i]);
 }
 
 static void tell_endpoint(struct keeper *keeper, struct name *name, bool replace)

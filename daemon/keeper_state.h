@@ -46,7 +46,7 @@ struct name {
         uint64_t due;                 /* when to resolve (CLOCK_BOOTTIME, ns); UINT64_MAX: not now */
         uint64_t backoff;
         int child;   /* pipe of the resolver at work; -1: none */
-        pid_t pid;   /* of that resolver */
+        pid_t pid;   /* of that resolver; 0: none, or it was reaped */
         bool untold; /* the tunnel process had no room for the address */
 };
 
@@ -118,6 +118,7 @@ void apply_host_again(struct keeper *keeper);
 /* `replace`: also where the peer has another endpoint now (a reload undoes live edits). */
 void names_set(struct keeper *keeper, const struct host_state *host, bool replace);
 void names_stop(struct keeper *keeper);
+void names_reaped(struct keeper *keeper, pid_t pid);
 void names_unanswered(struct keeper *keeper, const uint8_t public_key[PUBLIC_KEY_LEN]);
 bool names_own(const struct keeper *keeper, const void *source);
 void names_readable(struct keeper *keeper, struct name *name);

@@ -117,6 +117,9 @@ before=$(ticks "$KEEPER")
 echo "# nothing happens for 3 s"; sleep 3
 between "the keeper uses nearly no CPU meanwhile (1/100 s)" $(($(ticks "$KEEPER") - before)) 0 20
 between "reload does not wait either (ms)" "$(milliseconds own_etc a "$ADIT" reload "$CONF")" 0 3000
+for _ in 1 2 3 4 5; do must own_etc a "$ADIT" reload "$CONF"; done
+few() { [ "$(running a "$COMM" | wc -l)" -le 3 ]; }
+ok "each reload ends the one before: keeper, tunnel, a resolver" wait_for 2 few
 like "nor show" "$(on a timeout 3 "$ADIT" show "$A")" "name not resolved"
 port=$(on a wg show "$A" listen-port)
 ok "port $port is ours" port_taken "$port"

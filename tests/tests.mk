@@ -67,7 +67,7 @@ check-e2e: all
 FUZZ_SECONDS ?= 60
 FUZZ_SOURCES := $(wildcard crypto/*.c daemon/conf/*.c daemon/proto/*.c kernel-iface/checksum.c kernel-iface/offload*.c)
 fuzz:
-	scripts/deps check
+	scripts/deps fuzz
 	$(Q)mkdir -p $(BUILD)/fuzz
 	$(Q)set -e; for fuzzer in $(FUZZERS); do \
 	    clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DADIT_SANITIZE=1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \

@@ -62,7 +62,7 @@ is_aditd() { # the process that answers on the socket, as the kernel knows it, i
         [ -S "/var/run/wireguard/$A.sock" ] || return 1
         for pid in $(pids a); do
                 echo "$pid $(readlink "/proc/$pid/exe")"
-                [ "$(readlink "/proc/$pid/exe")" = "$ADITD" ] && touch "$TMP/aditd-$1"
+                [ "/proc/$pid/exe" -ef "$ADITD" ] && touch "$TMP/aditd-$1"
         done
         [ -e "$TMP/aditd-$1" ]
 }

@@ -127,7 +127,7 @@ static bool fork_tunnel(struct keeper *keeper)
 {
         int pair[2];
         struct link_info info = { 0 };
-        struct tunnel_start start = { .link = keeper->options->link };
+        struct tunnel_start start = { 0 };
         int error = ipc_pair(pair);
 
         if (error) return fail("socketpair", error, "");

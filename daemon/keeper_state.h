@@ -1,5 +1,6 @@
-/* What the keeper consists of; internal to the daemon's keeper_*.c. One thread: it never waits for the tunnel process,
- * a client or a child, but for netlink. */
+/* What the keeper consists of; internal to the daemon's keeper_*.c. One thread: while the link is up it waits for
+ * nobody, neither the tunnel process nor a client nor a child, but for netlink; at the end, shortly for the tunnel
+ * process. */
 #ifndef DAEMON_KEEPER_STATE_H
 #define DAEMON_KEEPER_STATE_H
 

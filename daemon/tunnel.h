@@ -8,7 +8,6 @@
 #include <sys/types.h>
 
 struct tunnel_start {
-        const char *link;
         int ipc, tun, uapi; /* uapi: listening */
         unsigned merge;     /* enum offload_feature: what the TUN takes as one packet */
         struct udp_sockets sockets;

@@ -20,12 +20,12 @@ enum ipc_type {
         IPC_PATHS,       /* routes or addresses of the host changed: forget cached source addresses */
         IPC_STOP,        /* end cleanly */
         /* tunnel -> keeper */
-        IPC_READY,       /* confined and serving */
-        IPC_BIND,        /* value: port, 0 any */
-        IPC_MARK,        /* value: fwmark, for the sockets of the last BIND that was answered */
-        IPC_RESULT,      /* result: of PREPARE, COMMIT or STATUS */
-        IPC_LOG,         /* log */
-        IPC_EVENT,       /* event */
+        IPC_READY,  /* confined and serving */
+        IPC_BIND,   /* value: port, 0 any */
+        IPC_MARK,   /* value: fwmark, for the sockets of the last BIND that was answered */
+        IPC_RESULT, /* result: of PREPARE, COMMIT or STATUS */
+        IPC_LOG,    /* log */
+        IPC_EVENT,  /* event */
         IPC_TYPES
 };
 
@@ -35,13 +35,37 @@ struct ipc_message {
         uint32_t type;
         uint32_t id; /* of a request, repeated in its answer */
         union {
-                struct { uint32_t value; } request;
-                struct { int32_t error; uint32_t value; uint32_t line; char text[IPC_TEXT]; } result; /* error: 0 or positive errno */
-                struct { int32_t error; uint32_t port, has_v4, has_v6, features; } reply; /* features: of struct udp_sockets */
-                struct { uint32_t mtu; uint32_t up; uint32_t here; } link; /* here: 0 once it is in another namespace */
-                struct { uint8_t public_key[PUBLIC_KEY_LEN]; union socket_address address; uint32_t replace; } endpoint; /* replace: 0 only if it has none */
-                struct { int32_t level; char text[IPC_TEXT]; } log; /* syslog's levels */
-                struct { uint32_t event; uint8_t public_key[PUBLIC_KEY_LEN]; } event;
+                struct {
+                        uint32_t value;
+                } request;
+                struct {
+                        int32_t error;
+                        uint32_t value;
+                        uint32_t line;
+                        char text[IPC_TEXT];
+                } result; /* error: 0 or positive errno */
+                struct {
+                        int32_t error;
+                        uint32_t port, has_v4, has_v6, features;
+                } reply; /* features: of struct udp_sockets */
+                struct {
+                        uint32_t mtu;
+                        uint32_t up;
+                        uint32_t here;
+                } link; /* here: 0 once it is in another namespace */
+                struct {
+                        uint8_t public_key[PUBLIC_KEY_LEN];
+                        union socket_address address;
+                        uint32_t replace;
+                } endpoint; /* replace: 0 only if it has none */
+                struct {
+                        int32_t level;
+                        char text[IPC_TEXT];
+                } log; /* syslog's levels */
+                struct {
+                        uint32_t event;
+                        uint8_t public_key[PUBLIC_KEY_LEN];
+                } event;
         };
 };
 
@@ -51,7 +75,8 @@ int ipc_pair(int fds[2]); /* 0 or -errno; both non-blocking and close-on-exec */
  * ipc_receive() would refuse. */
 int ipc_send(int fd, const struct ipc_message *message, const int *fds, unsigned fd_count);
 /* 1: a message; 0: the other end is gone; -errno: -EAGAIN, or -EPROTO for a wrong length, type
- * or descriptor count. Texts are NUL-terminated. Unused descriptors in fds are -1; the others are close-on-exec and the caller's. */
+ * or descriptor count. Texts are NUL-terminated. Unused descriptors in fds are -1; the others are close-on-exec and the
+ * caller's. */
 int ipc_receive(int fd, struct ipc_message *message, int fds[IPC_FDS_MAX]);
 
 #endif

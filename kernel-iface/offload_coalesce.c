@@ -312,8 +312,7 @@ static void finish_group(const struct coalescer *co, struct offload_group *group
         };
 
         if (header.csum_offset == UDP_CHECK) header.gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
-        else if (transport[TCP_FLAGS] & TCP_CWR)
-                header.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+        else if (transport[TCP_FLAGS] & TCP_CWR) header.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
         memcpy(group->vnet, &header, sizeof header);
 }
 

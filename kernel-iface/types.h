@@ -38,8 +38,8 @@ enum {
         PEER_NAME_MAX = 31,
         MTU_DEFAULT = 1420, /* Ethernet's, less what IPv6, UDP and a data message add */
         MTU_MIN_V6 = 1280,  /* RFC 8200, 5 */
-        MTU_MIN = 576,   /* RFC 791 */
-        MTU_MAX = 65455, /* what one UDP datagram over IPv4 carries: 65535 - 20 - 8 - 16 - 16, padded */
+        MTU_MIN = 576,      /* RFC 791 */
+        MTU_MAX = 65455,    /* what one UDP datagram over IPv4 carries: 65535 - 20 - 8 - 16 - 16, padded */
 };
 
 /* Table of a link's routes. Any other value is a table number. */
@@ -54,11 +54,11 @@ struct host_endpoint {
 
 /* What the host should look like for one link: a function of its config. */
 struct host_state {
-        bool managed;      /* false: the link's addresses, MTU and state belong to the user (wg-quick) */
-        uint32_t mtu;      /* bytes; 0: the least of the routes to the endpoints less 80, else 1420 */
-        int64_t table;     /* TABLE_AUTO, TABLE_OFF or a number */
-        uint32_t fwmark;   /* of our own datagrams; with TABLE_AUTO and a default route also the table's number */
-        bool mark_chosen;  /* fwmark is the keeper's choice (host_choose_mark), 0 until chosen */
+        bool managed;     /* false: the link's addresses, MTU and state belong to the user (wg-quick) */
+        uint32_t mtu;     /* bytes; 0: the least of the routes to the endpoints less 80, else 1420 */
+        int64_t table;    /* TABLE_AUTO, TABLE_OFF or a number */
+        uint32_t fwmark;  /* of our own datagrams; with TABLE_AUTO and a default route also the table's number */
+        bool mark_chosen; /* fwmark is the keeper's choice (host_choose_mark), 0 until chosen */
         struct prefix *addresses;
         size_t address_count;
         struct prefix *routes; /* one for each allowed IP prefix of each peer */

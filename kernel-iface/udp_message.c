@@ -41,8 +41,7 @@ static void take_control(struct msghdr *msg, struct endpoint *from, struct udp_r
         for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
                 if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SO_RXQ_OVFL)
                         take_one(cmsg, CMSG_DATA(cmsg), from, out);
-                else if (overflow)
-                        memcpy(overflow, CMSG_DATA(cmsg), sizeof *overflow);
+                else if (overflow) memcpy(overflow, CMSG_DATA(cmsg), sizeof *overflow);
         }
 }
 
@@ -151,12 +150,10 @@ int udp_send_message(struct udp_way *way, const void *bytes, size_t len, uint16_
                 if (error == -ECONNREFUSED && !refused)
                         refused =
                                 true; /* an ICMP error of an earlier datagram, reported in place of sending this one */
-                else if (error == -EIO && ecn)
-                        ecn = 0;
+                else if (error == -EIO && ecn) ecn = 0;
                 else if (blames_source(error) && udp_has_source(way->to) && !(segment && error == -EINVAL))
                         clear_source(way);
-                else
-                        break;
+                else break;
         }
         if (!error) way->ecn = ecn;
         return error;

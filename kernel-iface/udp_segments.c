@@ -67,8 +67,7 @@ struct tally {
 static void count(struct tally *tally, int error, unsigned number)
 {
         if (!error) tally->sent += number;
-        else if (!tally->error)
-                tally->error = error;
+        else if (!tally->error) tally->error = error;
         tally->full = error == -EAGAIN;
 }
 

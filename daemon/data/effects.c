@@ -15,13 +15,14 @@ enum drop lane_drop(int error)
         }
 }
 
-void lane_send(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram, size_t len)
+bool lane_send(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram, size_t len)
 {
         bool source_gone = false;
         int error = udp_send(&plane->sockets, to, datagram, len, &source_gone);
 
         if (source_gone && peer) engine_peer_clear_source(peer);
         if (error) engine_count_drop(plane->engine, lane_drop(error));
+        return !error;
 }
 
 void data_effects(struct data_plane *plane, struct moment at)

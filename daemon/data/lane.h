@@ -6,8 +6,9 @@
 
 /* The counter of what sendmsg refused. */
 enum drop lane_drop(int error);
-/* Sends one message, counts it if the kernel refuses it, and forgets a source address that is gone. */
-void lane_send(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram, size_t len);
+/* Sends one datagram, counts it if the kernel refuses it, and forgets a source address that is gone. True: it went out.
+ */
+bool lane_send(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram, size_t len);
 
 /* After EFFECT_FLUSH: sends what the peer has staged. */
 void outbound_flush_staged(struct data_plane *plane, struct moment at, struct peer *peer, struct effects *more);

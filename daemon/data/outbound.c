@@ -74,11 +74,8 @@ void outbound_flush_staged(struct data_plane *plane, struct moment at, struct pe
 
         batch_flush(plane, at); /* it is older, and its memory is free then */
         while (engine_staged_next(plane->engine, at.now, peer, &tx, plane->outbound.bytes)) {
-                bool source_gone = false;
-                int error = udp_send(&plane->sockets, &tx.to, plane->outbound.bytes, tx.len, &source_gone);
-                if (source_gone) engine_peer_clear_source(peer);
-                if (error) engine_count_drop(plane->engine, lane_drop(error));
-                engine_tx_commit(plane->engine, at.now, at.wall, &tx, !error, more);
+                bool went = lane_send(plane, peer, &tx.to, plane->outbound.bytes, tx.len);
+                engine_tx_commit(plane->engine, at.now, at.wall, &tx, went, more);
         }
 }
 

@@ -48,6 +48,5 @@ enum drop {
 /* clang-format on */
 
 const char *drop_name(enum drop reason);
-const char *drop_meaning(enum drop reason);
 
 #endif

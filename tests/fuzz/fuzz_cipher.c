@@ -113,7 +113,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(&input, data, sizeof input);
         const struct cipher *cipher = available_row(input.row);
         if (input.how & 2) open_from_the_wire(&input, cipher, data + sizeof input, size - sizeof input);
-        else
-                seal_and_open(&input, cipher, data + sizeof input, size - sizeof input);
+        else seal_and_open(&input, cipher, data + sizeof input, size - sizeof input);
         return 0;
 }

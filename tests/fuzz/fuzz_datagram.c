@@ -442,8 +442,7 @@ static void do_carry(void)
         uint8_t how = take();
 
         if (how & 1) carry(how / 2);
-        else if (how / 2)
-                s.messages[(s.message_count - how / 2) % CAPTURED].carried = true; /* lost */
+        else if (how / 2) s.messages[(s.message_count - how / 2) % CAPTURED].carried = true; /* lost */
 }
 
 static void (*const steps[])(void) = { do_raw, do_mangled, do_time, do_inner, do_carry, do_config };

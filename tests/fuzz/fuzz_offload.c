@@ -161,8 +161,7 @@ static size_t check_group(const struct offload_group *group, const struct offloa
         for (; offload_split_next(&split, &segment, &got); count++) {
                 check(originals[index] != NULL);
                 if (group->count == 1) check(got == packets[index].len && memcmp(segment, originals[index], got) == 0);
-                else
-                        compare(segment, got, originals[index], packets[index].len);
+                else compare(segment, got, originals[index], packets[index].len);
                 free(originals[index]);
                 originals[index] = NULL; /* none twice */
                 index = packets[index].next;
@@ -195,7 +194,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (size == 0) return 0;
         if (data[0] & 1) coalesce_any(data + 1, size - 1);
-        else if (size > VNET_HEADER_LEN)
-                split_any(data + 1, size - 1);
+        else if (size > VNET_HEADER_LEN) split_any(data + 1, size - 1);
         return 0;
 }

@@ -36,8 +36,7 @@ static bool parse(struct conf *conf, struct pool *pool, char kind, const char *t
         check((pool->base = malloc(pool->size)));
         if (kind == '0' || kind == '1')
                 ok = uapi_parse_set(conf, pool, kind == '0' ? UAPI_STRICT : UAPI_ADIT, text, len, &error);
-        else
-                ok = uapi_parse_get(conf, pool, text, len, &error);
+        else ok = uapi_parse_get(conf, pool, text, len, &error);
         if (!ok) check(error.text[0] && error.line >= 1 && error.column >= 1 && !says_full(&error));
         return ok;
 }

@@ -115,8 +115,7 @@ static void test_reorder_beyond_the_window(void **state)
                 world_run(world, 20 * SECOND);
                 world_check(world, host_drops(b, DROP_RX_REPLAY) == world_lost(world), "a drop without its reason");
                 if (rows[i].delivered) assert_int_equal(world_lost(world), 0);
-                else
-                        assert_in_range(world_lost(world), 31, 32); /* the held ones that 8192 others overtook */
+                else assert_in_range(world_lost(world), 31, 32); /* the held ones that 8192 others overtook */
                 world_free(world);
         }
 }

@@ -134,27 +134,17 @@ static void damage(struct world *world, struct datagram *d, size_t original)
         size_t at = d->len ? world_random(world, d->len) : 0;
 
         switch (world_random(world, CORRUPTIONS)) {
-        case 0: /* one bit */
-                d->bytes[at] ^= (uint8_t)(1u << world_random(world, 8));
-                break;
-        case 1: /* one byte */
-                d->bytes[at] = (uint8_t)world_random(world, 256);
-                break;
-        case 2: /* cut short, perhaps to nothing */
-                d->len = at;
-                break;
+        case 0: /* one bit */ d->bytes[at] ^= (uint8_t)(1u << world_random(world, 8)); break;
+        case 1: /* one byte */ d->bytes[at] = (uint8_t)world_random(world, 256); break;
+        case 2: /* cut short, perhaps to nothing */ d->len = at; break;
         case 3: /* one bit of the header */
                 d->bytes[world_random(world, d->len < 16 ? d->len : 16)] ^= (uint8_t)(1u << world_random(world, 8));
                 break;
         case 4: /* one bit of the tag */
                 d->bytes[d->len - 1 - world_random(world, 16)] ^= (uint8_t)(1u << world_random(world, 8));
                 break;
-        case 5: /* zeros to the end */
-                memset(d->bytes + at, 0, d->len - at);
-                break;
-        case 6: /* grown */
-                d->len = original + 1 + world_random(world, 32);
-                break;
+        case 5: /* zeros to the end */ memset(d->bytes + at, 0, d->len - at); break;
+        case 6: /* grown */ d->len = original + 1 + world_random(world, 32); break;
         default: /* noise throughout, but for the first byte */
                 for (size_t i = 1; i < d->len; i++)
                         d->bytes[i] = (uint8_t)world_random(world, 256);

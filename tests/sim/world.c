@@ -266,10 +266,8 @@ static bool before_authentication(enum drop reason)
         case DROP_RX_UNKNOWN_INDEX:
         case DROP_RX_SESSION_EXPIRED:
         case DROP_RX_BAD_TAG:
-        case DROP_RX_REPLAY:
-                return true;
-        default:
-                return false;
+        case DROP_RX_REPLAY: return true;
+        default: return false;
         }
 }
 

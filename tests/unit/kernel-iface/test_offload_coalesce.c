@@ -449,71 +449,34 @@ static void test_undo(void **state)
 static void disturb(struct shape *s)
 {
         switch (draw(100)) {
-        case 0:
-                s->flags |= PSH;
-                break;
-        case 1:
-                s->flags |= FIN;
-                break;
-        case 2:
-                s->flags |= 1u << draw(8);
-                break;
-        case 3:
-                s->flags |= CWR;
-                break;
-        case 4:
-                s->seq += draw(3) * 10;
-                break;
-        case 5:
-                s->corrupt = 0x40;
-                break;
-        case 6:
-                s->ip_corrupt = 0x40;
-                break;
-        case 7:
-                s->payload = draw(s->payload + 1);
-                break;
-        case 8:
-                s->payload += draw(10);
-                break;
-        case 9:
-                s->payload = 0;
-                break;
-        case 10:
-                s->tos ^= 3;
-                break;
-        case 11:
-                s->ttl--;
-                break;
-        case 12:
-                s->id = draw(65536);
-                break;
+        case 0: s->flags |= PSH; break;
+        case 1: s->flags |= FIN; break;
+        case 2: s->flags |= 1u << draw(8); break;
+        case 3: s->flags |= CWR; break;
+        case 4: s->seq += draw(3) * 10; break;
+        case 5: s->corrupt = 0x40; break;
+        case 6: s->ip_corrupt = 0x40; break;
+        case 7: s->payload = draw(s->payload + 1); break;
+        case 8: s->payload += draw(10); break;
+        case 9: s->payload = 0; break;
+        case 10: s->tos ^= 3; break;
+        case 11: s->ttl--; break;
+        case 12: s->id = draw(65536); break;
         case 13:
                 if (s->four) s->fragment ^= DF;
                 break;
         case 14:
                 if (s->four) s->fragment = draw(65536);
                 break;
-        case 15:
-                s->ip_words = draw(3);
-                break;
-        case 16:
-                s->window++;
-                break;
-        case 17:
-                s->ack++;
-                break;
-        case 18:
-                s->options++;
-                break;
+        case 15: s->ip_words = draw(3); break;
+        case 16: s->window++; break;
+        case 17: s->ack++; break;
+        case 18: s->options++; break;
         case 19:
                 if (s->tcp) s->option_words = draw(11);
                 break;
-        case 20:
-                s->label++;
-                break;
-        default:
-                break;
+        case 20: s->label++; break;
+        default: break;
         }
 }
 

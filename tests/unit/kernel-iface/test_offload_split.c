@@ -253,8 +253,7 @@ static void test_mangled(void **state)
                 uint8_t *packet = exact(whole, len);
                 for (uint32_t i = draw(4); i > 0; i--)
                         if (draw(2)) vnet[draw(VNET_HEADER_LEN)] = (uint8_t)draw(256);
-                        else
-                                packet[draw((uint32_t)len)] = (uint8_t)draw(256);
+                        else packet[draw((uint32_t)len)] = (uint8_t)draw(256);
                 bool ok = offload_split_begin(&split, vnet, packet, len) != OFFLOAD_MALFORMED;
                 unsigned count = 0;
                 for (; offload_split_next(&split, &segment, &got); count++)

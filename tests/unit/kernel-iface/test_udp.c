@@ -62,8 +62,7 @@ static void assert_address(const union socket_address *is, const char *text, uin
         assert_int_equal(is->family, should.family);
         assert_int_equal(is->in.sin_port, should.in.sin_port);
         if (is->family == AF_INET) assert_int_equal(is->in.sin_addr.s_addr, should.in.sin_addr.s_addr);
-        else
-                assert_memory_equal(&is->in6.sin6_addr, &should.in6.sin6_addr, 16);
+        else assert_memory_equal(&is->in6.sin6_addr, &should.in6.sin6_addr, 16);
 }
 
 static int socket_of(const struct udp_sockets *sockets, sa_family_t family)
@@ -176,8 +175,7 @@ static void put_source(struct endpoint *to, const char *text)
         union socket_address source = address(text, 0);
 
         if (source.family == AF_INET) to->source.in = source.in.sin_addr;
-        else
-                to->source.in6 = source.in6.sin6_addr;
+        else to->source.in6 = source.in6.sin6_addr;
 }
 
 static void test_source_is_let_go(void **state)

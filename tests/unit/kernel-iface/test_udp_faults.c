@@ -100,8 +100,7 @@ static void test_losses_are_told(void **state)
                         fail_msg("row %zu: %d, %u sent", i / 2, error, sent);
                 if (rows[i / 2].gso != rows[i / 2].gso_after)
                         assert_int_equal(ours.features, family ? UDP_GSO4 : UDP_GSO6);
-                else
-                        assert_int_equal(ours.features, rows[i / 2].gso ? UDP_GSO_BOTH : 0);
+                else assert_int_equal(ours.features, rows[i / 2].gso ? UDP_GSO_BOTH : 0);
                 struct arrival all = arrive(fd_of(&theirs, family), 1000);
                 assert_int_equal(all.datagrams, sent);
                 assert_false(gone);

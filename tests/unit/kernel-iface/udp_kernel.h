@@ -53,16 +53,11 @@ static inline struct cmsghdr *find(const struct msghdr *msg, int level, int type
 static inline bool is_kind(enum kind kind, bool batch, bool ecn)
 {
         switch (kind) {
-        case ALL:
-                return true;
-        case BATCH:
-                return batch;
-        case SINGLE:
-                return !batch;
-        case WITH_ECN:
-                return ecn;
-        default:
-                return batch || ecn;
+        case ALL: return true;
+        case BATCH: return batch;
+        case SINGLE: return !batch;
+        case WITH_ECN: return ecn;
+        default: return batch || ecn;
         }
 }
 
@@ -160,8 +155,7 @@ static inline void put_source(struct endpoint *to, const char *text)
         union socket_address source = address(text, 0);
 
         if (source.family == AF_INET) to->source.in = source.in.sin_addr;
-        else
-                to->source.in6 = source.in6.sin6_addr;
+        else to->source.in6 = source.in6.sin6_addr;
 }
 
 static const struct {

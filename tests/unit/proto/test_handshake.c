@@ -242,8 +242,7 @@ static void test_crossing(void **state)
                         receive(p, to, &d[n]);
                         assert_int_equal(p->reason, DROP_NONE);
                         if (n < 2) d[2 + n] = sent_by(p, to);
-                        else
-                                assert_int_equal(had(p, EFFECT_FLUSH), 1);
+                        else assert_int_equal(had(p, EFFECT_FLUSH), 1);
                 }
                 assert_true(next_staged(p, &p->a, &d[4]));
                 assert_true(next_staged(p, &p->b, &d[5]));

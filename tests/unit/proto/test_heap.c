@@ -41,8 +41,7 @@ static void test_random(void **state)
                 }
                 assert_int_equal(heap.count, present);
                 if (present) assert_int_equal(heap_first(&heap)->at, least(items));
-                else
-                        assert_null(heap_first(&heap));
+                else assert_null(heap_first(&heap));
                 for (uint32_t place = 2; place <= heap.count; place++)
                         assert_true(memory[place]->at >= memory[place / 2]->at);
         }

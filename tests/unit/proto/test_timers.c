@@ -38,27 +38,13 @@ enum event { DATA_SENT, DATA_RECEIVED, ANY_SENT, ANY_RECEIVED, INITIATED, COMPLE
 static void happen(struct timers *timers, enum event event, uint64_t now)
 {
         switch (event) {
-        case DATA_SENT:
-                timers_data_sent(timers, now);
-                break;
-        case DATA_RECEIVED:
-                timers_data_received(timers, now);
-                break;
-        case ANY_SENT:
-                timers_any_packet_sent(timers, now);
-                break;
-        case ANY_RECEIVED:
-                timers_any_packet_received(timers, now);
-                break;
-        case INITIATED:
-                timers_handshake_initiated(timers, now);
-                break;
-        case COMPLETE:
-                timers_handshake_complete(timers);
-                break;
-        case DERIVED:
-                timers_session_derived(timers, now);
-                break;
+        case DATA_SENT: timers_data_sent(timers, now); break;
+        case DATA_RECEIVED: timers_data_received(timers, now); break;
+        case ANY_SENT: timers_any_packet_sent(timers, now); break;
+        case ANY_RECEIVED: timers_any_packet_received(timers, now); break;
+        case INITIATED: timers_handshake_initiated(timers, now); break;
+        case COMPLETE: timers_handshake_complete(timers); break;
+        case DERIVED: timers_session_derived(timers, now); break;
         }
 }
 
@@ -101,8 +87,7 @@ static void test_events(void **state)
                 happen(&timers, rows[i].first, SECONDS(rows[i].first_at));
                 happen(&timers, rows[i].second, SECONDS(rows[i].second_at));
                 if (rows[i].jitter) assert_in_range(timers.at[rows[i].timer], least, least + REKEY_TIMEOUT_JITTER);
-                else
-                        assert_int_equal(timers.at[rows[i].timer], least);
+                else assert_int_equal(timers.at[rows[i].timer], least);
                 assert_int_equal(timer_take(&timers, rows[i].timer, least - 1), false);
                 assert_int_equal(timer_take(&timers, rows[i].timer, least + REKEY_TIMEOUT_JITTER), rows[i].due != 0);
                 assert_false(timer_take(&timers, rows[i].timer, UINT64_MAX - 1)); /* once */

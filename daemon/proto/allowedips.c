@@ -1,5 +1,7 @@
 #include "daemon/proto/allowedips.h"
+#include "daemon/proto/grace.h"
 
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -9,14 +11,19 @@ struct bits {
         uint64_t high, low;
 };
 
-/* Invariant: a node without a peer is a split, which has two children; so N prefixes need fewer than 2 N nodes. */
+/* Invariant: a node without a peer is a split, which has two children; so N prefixes need fewer than 2 N nodes.
+ * Readers follow `child` and read `peer`; what else they read never changes while the node is in the trie. Each change
+ * becomes visible with one store, of a node that is complete, so that an address always has either its old peer or its
+ * new one. A node that left the trie still leads on to those below it, until no reader can be in it. */
 struct allowedips_node {
-        struct allowedips_node *parent, *child[2]; /* child[0] chains the free list */
-        struct allowedips_node *previous, *next;   /* in the peer's list */
-        struct allowedips_list *list;
-        struct peer *peer; /* NULL: a split */
-        struct bits bits;  /* zero past length */
+        struct allowedips_node *_Atomic child[2];
+        struct peer *_Atomic peer; /* NULL: a split */
+        struct bits bits;          /* zero past length */
         uint8_t length, family;
+        struct allowedips_node *parent;
+        struct allowedips_node *previous, *next; /* in the peer's list */
+        struct allowedips_list *list;
+        struct retired retired; /* and on the free list */
 };
 
 static uint64_t load64(const uint8_t *bytes)
@@ -71,32 +78,67 @@ static bool holds(const struct allowedips_node *node, struct bits address)
         return bits_common(node->bits, address) >= node->length;
 }
 
-static struct allowedips_node *node_new(struct allowedips *table, const struct allowedips_node *from)
+static struct allowedips_node *node_of(struct retired *retired)
 {
-        struct allowedips_node *node = table->free;
+        return (struct allowedips_node *)(void *)((char *)retired - offsetof(struct allowedips_node, retired));
+}
 
-        if (node) {
-                table->free = node->child[0];
+void allowedips_reclaim(struct allowedips *table)
+{
+        struct retired *next;
+
+        for (struct retired *item = limbo_take(&table->limbo, table->grace); item; item = next) {
+                next = item->next;
+                struct allowedips_node *node = node_of(item);
+                memset(node, 0, sizeof *node);
+                node->retired.next = table->free;
+                table->free = &node->retired;
+        }
+}
+
+/* There are enough nodes; when they are all in limbo, readers are about to leave it: they wait for nobody. */
+static struct allowedips_node *node_new(struct allowedips *table, struct bits bits, unsigned length, uint8_t family)
+{
+        struct allowedips_node *node;
+
+        allowedips_reclaim(table);
+        while (!table->free && !table->unused_count) {
+                sched_yield();
+                allowedips_reclaim(table);
+        }
+        if (table->free) {
+                node = node_of(table->free);
+                table->free = table->free->next;
         } else {
                 node = table->unused++;
                 table->unused_count--;
         }
-        *node = *from;
+        node->bits = bits;
+        node->length = (uint8_t)length;
+        node->family = family;
         return node;
 }
 
 static void node_free(struct allowedips *table, struct allowedips_node *node)
 {
-        memset(node, 0, sizeof *node);
-        node->child[0] = table->free;
-        table->free = node;
+        limbo_add(&table->limbo, &node->retired);
+        allowedips_reclaim(table);
 }
 
-static struct allowedips_node **root_of(struct allowedips *table, uint8_t family)
+static struct allowedips_node *_Atomic *root_of(struct allowedips *table, uint8_t family)
 {
         return family == AF_INET ? &table->root4 : &table->root6;
 }
 
+/* Where `node` hangs, or would. */
+static struct allowedips_node *_Atomic *slot_of(struct allowedips *table, const struct allowedips_node *node)
+{
+        struct allowedips_node *parent = node->parent;
+
+        return parent ? &parent->child[bits_at(node->bits, parent->length)] : root_of(table, node->family);
+}
+
+/* Below a parent that is not in the trie yet. */
 static void attach(struct allowedips_node *parent, struct allowedips_node *child)
 {
         parent->child[bits_at(child->bits, parent->length)] = child;
@@ -106,14 +148,8 @@ static void attach(struct allowedips_node *parent, struct allowedips_node *child
 /* Puts `with` (NULL: nothing) where `node` hangs. */
 static void replace(struct allowedips *table, const struct allowedips_node *node, struct allowedips_node *with)
 {
-        struct allowedips_node *parent = node->parent;
-
-        if (parent) {
-                parent->child[bits_at(node->bits, parent->length)] = with;
-        } else {
-                *root_of(table, node->family) = with;
-        }
-        if (with) with->parent = parent;
+        *slot_of(table, node) = with;
+        if (with) with->parent = node->parent;
 }
 
 static void list_append(struct allowedips_list *list, struct allowedips_node *node, struct peer *peer)
@@ -132,7 +168,6 @@ static void list_remove(struct allowedips_node *node)
 
         *(node->previous ? &node->previous->next : &list->first) = node->next;
         *(node->next ? &node->next->previous : &list->last) = node->previous;
-        node->peer = NULL;
         node->list = NULL;
         node->previous = node->next = NULL;
 }
@@ -154,27 +189,23 @@ static struct allowedips_node *find(const struct allowedips *table, uint8_t fami
 /* Hangs `node`, which the trie does not have, below `parent` (NULL: at the root), above or beside what is there. */
 static void graft(struct allowedips *table, struct allowedips_node *parent, struct allowedips_node *node)
 {
-        struct allowedips_node **slot =
-                parent ? &parent->child[bits_at(node->bits, parent->length)] : root_of(table, node->family);
-        struct allowedips_node *there = *slot, *split;
-        unsigned common;
+        struct allowedips_node *_Atomic *slot;
+        struct allowedips_node *there, *split;
 
-        *slot = node;
         node->parent = parent;
-        if (!there) return;
-
-        common = bits_common(there->bits, node->bits);
-        if (common >= node->length) {
-                attach(node, there);
+        slot = slot_of(table, node);
+        there = *slot;
+        unsigned common = there ? bits_common(there->bits, node->bits) : 0;
+        if (!there || common >= node->length) {
+                if (there) attach(node, there);
+                *slot = node;
                 return;
         }
-        split = node_new(table, &(struct allowedips_node){ .parent = parent,
-                                                           .bits = bits_cut(node->bits, common),
-                                                           .length = (uint8_t)common,
-                                                           .family = node->family });
-        *slot = split;
+        split = node_new(table, bits_cut(node->bits, common), common, node->family);
+        split->parent = parent;
         attach(split, there);
         attach(split, node);
+        *slot = split;
 }
 
 /* Frees `node` and then its parent as long as they are neither a prefix nor a split. */
@@ -192,6 +223,7 @@ static void collapse(struct allowedips *table, struct allowedips_node *node)
 static void drop(struct allowedips *table, struct allowedips_node *node)
 {
         list_remove(node);
+        node->peer = NULL;
         table->prefixes--;
         collapse(table, node);
 }
@@ -225,11 +257,12 @@ bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, st
         if (!exact) {
                 struct allowedips_node *parent = node;
 
-                node = node_new(table, &(struct allowedips_node){
-                                               .bits = bits, .length = prefix->length, .family = prefix->family });
+                node = node_new(table, bits, prefix->length, prefix->family);
+                list_append(list, node, peer);
                 graft(table, parent, node);
+        } else {
+                list_append(list, node, peer);
         }
-        list_append(list, node, peer);
         table->prefixes++;
         return true;
 }
@@ -254,7 +287,8 @@ static struct peer *lookup(const struct allowedips_node *node, struct bits addre
         struct peer *best = NULL;
 
         while (node && holds(node, address)) {
-                if (node->peer) best = node->peer;
+                struct peer *peer = node->peer;
+                if (peer) best = peer;
                 if (node->length == max_length) break;
                 node = node->child[bits_at(address, node->length)];
         }

@@ -1,16 +1,20 @@
 /* The allowed IPs of all peers: longest match from an address to its peer, IPv4 and IPv6 (paper, section 2).
  * A path-compressed binary trie. Pure; nodes come from the caller's memory through a free list, so that the bound is
- * known. One writer; readers may run beside it only if the engine says so. */
+ * known. One writer; look-ups may run beside it in any thread that holds a ticket (grace.h), without a lock. */
 #ifndef DAEMON_PROTO_ALLOWEDIPS_H
 #define DAEMON_PROTO_ALLOWEDIPS_H
 
+#include "daemon/proto/grace.h"
 #include "kernel-iface/types.h"
 
 struct peer;
 struct allowedips_node;
 
 struct allowedips {
-        struct allowedips_node *root4, *root6, *free;
+        struct allowedips_node *_Atomic root4, *_Atomic root6;
+        struct retired *free;
+        struct limbo limbo;
+        const struct grace *grace;      /* NULL: nobody reads beside the writer */
         struct allowedips_node *unused; /* never used yet: the memory behind it is untouched */
         uint32_t unused_count;
         uint32_t prefixes; /* stored now */
@@ -31,6 +35,7 @@ bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, st
                        struct allowedips_list *list);
 /* False: it is not this peer's. */
 bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, struct peer *peer);
+void allowedips_reclaim(struct allowedips *table); /* nodes that nobody can be in any more */
 void allowedips_clear(struct allowedips *table, struct allowedips_list *list);
 
 /* The peer of the longest prefix that holds `address` (4 or 16 bytes); NULL: none. */

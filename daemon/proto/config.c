@@ -104,6 +104,32 @@ void engine_peer_remove(struct engine *engine, struct peer *peer)
         peer_down(engine, peer);
         allowedips_clear(&engine->allowed, &peer->prefixes);
         peer_table_remove(&engine->peers, peer);
+        peer->removed = true;
+        limbo_add(&engine->removed, &peer->retired);
+        if (grace_unused(&engine->grace)) engine_reclaim(engine);
+}
+
+static void give_stale(struct engine *engine)
+{
+        struct retired *next;
+
+        for (struct retired *item = engine->stale; item; item = next) {
+                next = item->next;
+                peer_table_give(&engine->peers, (struct peer *)(void *)((char *)item - offsetof(struct peer, retired)));
+        }
+        engine->stale = NULL;
+}
+
+/* What is stale now became so in the call before: since then all that workers had left was dealt with. */
+bool engine_reclaim(struct engine *engine)
+{
+        sessions_reclaim(&engine->store);
+        allowedips_reclaim(&engine->allowed);
+        if (!engine->asking && !engine->attended) give_stale(engine);
+        if (!engine->stale) engine->stale = limbo_take(&engine->removed, &engine->grace);
+        if (grace_unused(&engine->grace)) give_stale(engine);
+        return engine->stale || !limbo_empty(&engine->removed) || !limbo_empty(&engine->store.limbo) ||
+               !limbo_empty(&engine->allowed.limbo);
 }
 
 uint32_t engine_peer_count(const struct engine *engine)
@@ -132,6 +158,7 @@ void engine_peer_set_endpoint(struct peer *peer, const union socket_address *rem
 
         if (same_remote(&peer->endpoint.remote, remote)) return;
         peer->endpoint = (struct endpoint){ .remote = *remote };
+        peer_publish_endpoint(peer);
         if (unknown && peer->timers.persistent) timer_arm(&peer->timers, TIMER_PERSISTENT_KEEPALIVE, peer->engine->now);
 }
 

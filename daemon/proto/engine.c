@@ -13,18 +13,12 @@ enum { PEERS_LIMIT = 1 << 24, PREFIXES_LIMIT = 1 << 28 };
 
 /* Where each part begins, from the start of the engine's memory. */
 struct layout {
-        size_t peers, heap, indices, sessions, staged, load, allowed, end;
+        size_t peers, heap, indices, pending, sessions, staged, load, allowed, end;
 };
 
 static uint32_t session_count(const struct engine_config *config)
 {
         return config->max_peers * SESSIONS_PER_PEER + SESSIONS_SPARE;
-}
-
-/* Each session and each pending handshake has an index. */
-static uint32_t index_count(const struct engine_config *config)
-{
-        return session_count(config) + config->max_peers;
 }
 
 static struct layout layout_of(const struct engine_config *config)
@@ -34,7 +28,8 @@ static struct layout layout_of(const struct engine_config *config)
         at.peers = POOL_ALIGN(sizeof(struct engine));
         at.heap = at.peers + peer_table_memory(config->max_peers);
         at.indices = at.heap + POOL_ALIGN(heap_memory(config->max_peers));
-        at.sessions = at.indices + POOL_ALIGN(index_memory(index_count(config)));
+        at.pending = at.indices + POOL_ALIGN(index_memory(session_count(config)));
+        at.sessions = at.pending + POOL_ALIGN(index_memory(config->max_peers));
         at.staged = at.sessions + pool_memory(sizeof(struct session), session_count(config));
         at.load = at.staged + pool_memory(staged_item_size(config->staged_size), config->max_staged);
         at.allowed = at.load + POOL_ALIGN(load_memory());
@@ -61,10 +56,13 @@ struct engine *engine_new(void *memory, size_t size, const struct engine_config 
         engine->now = now;
         engine->timers.random = &engine->random;
         heap_init(&engine->timers.heap, base + at.heap);
-        index_init(&engine->store.indices, base + at.indices, index_count(config));
+        index_init(&engine->store.indices, base + at.indices, session_count(config));
+        index_init(&engine->store.pending, base + at.pending, config->max_peers);
+        engine->store.grace = &engine->grace;
         pool_init(&engine->store.pool, base + at.sessions, sizeof(struct session), session_count(config));
         pool_init(&engine->staged, base + at.staged, staged_item_size(config->staged_size), config->max_staged);
         allowedips_init(&engine->allowed, base + at.allowed, config->max_prefixes);
+        engine->allowed.grace = &engine->grace;
         random_fill(engine, hash_key, sizeof hash_key);
         peer_table_init(&engine->peers, base + at.peers, config->max_peers, hash_key);
         random_fill(engine, hash_key, sizeof hash_key);
@@ -93,7 +91,7 @@ void effect_send(struct effects *out, struct peer *peer, const void *datagram, s
         memcpy(effect->bytes, datagram, len);
         effect->len = len;
         effect->to = peer->endpoint;
-        peer->tx_bytes += len;
+        atomic_fetch_add_explicit(&peer->tx_bytes, len, memory_order_relaxed);
 }
 
 bool same_remote(const union socket_address *a, const union socket_address *b)
@@ -106,11 +104,18 @@ bool same_remote(const union socket_address *a, const union socket_address *b)
                 memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0);
 }
 
+void peer_publish_endpoint(struct peer *peer)
+{
+        endpoint_write(&peer->published, &peer->endpoint);
+}
+
 void peer_set_endpoint(struct peer *peer, const struct endpoint *from, struct effects *out)
 {
         bool moved = !same_remote(&peer->endpoint.remote, &from->remote);
 
+        if (!memcmp(&peer->endpoint, from, sizeof *from)) return;
         peer->endpoint = *from;
+        peer_publish_endpoint(peer);
         if (moved) effect_add(out, EFFECT_ROAMED, peer);
 }
 
@@ -118,11 +123,15 @@ void peer_forget_source(struct peer *peer)
 {
         memset(&peer->endpoint.source, 0, sizeof peer->endpoint.source);
         peer->endpoint.source_ifindex = 0;
+        peer_publish_endpoint(peer);
 }
 
 void peer_drop_staged(struct engine *engine, struct peer *peer, enum drop reason)
 {
-        drop_count(engine, reason, staged_clear(&peer->staged, &engine->staged));
+        uint32_t dropped = staged_clear(&peer->staged, &engine->staged);
+
+        peer->waiting -= dropped;
+        drop_count(engine, reason, dropped);
 }
 
 void peer_session_up(struct engine *engine, struct peer *peer, struct effects *out)
@@ -134,6 +143,80 @@ void peer_session_up(struct engine *engine, struct peer *peer, struct effects *o
         effect_add(out, EFFECT_SESSION_UP, peer);
         if (peer->staged.count) effect_add(out, EFFECT_FLUSH, peer);
         else if (peer->sessions.current->initiator) transport_keepalive(engine, peer, out); /* confirms it */
+}
+
+/* ---- What workers ask for ---------------------------------------------------------------------------------------- */
+
+uint64_t engine_enter(struct engine *engine, enum lane_id lane)
+{
+        return grace_enter(&engine->grace, lane);
+}
+
+void engine_leave(struct engine *engine, enum lane_id lane)
+{
+        grace_leave(&engine->grace, lane);
+}
+
+uint64_t engine_entered(const struct engine *engine, enum lane_id lane)
+{
+        return engine->grace.taken[lane];
+}
+
+uint64_t engine_left(const struct engine *engine, enum lane_id lane)
+{
+        return engine->grace.done[lane];
+}
+
+static void confirm(struct engine *engine, struct peer *peer, struct effects *out)
+{
+        struct session *next = peer->sessions.next;
+
+        if (next && next->proven && sessions_confirm(&peer->sessions, &engine->store, next, engine->now))
+                peer_session_up(engine, peer, out);
+}
+
+/* Of a peer that is not in the stack any more. */
+static void attend(struct engine *engine, struct peer *peer, struct effects *out)
+{
+        uint32_t what = atomic_exchange(&peer->asks, 0);
+
+        if (peer->removed) return;
+        if (what & ASK_FORGET_SOURCE) peer_forget_source(peer);
+        if (what & ASK_ROAM) {
+                struct endpoint heard;
+                endpoint_read(&peer->heard, &heard);
+                peer_set_endpoint(peer, &heard, out);
+        }
+        if (what & ASK_CONFIRM) confirm(engine, peer, out);
+        if (what & ASK_HANDSHAKE && session_rekey_on_send(peer->sessions.current, engine->now))
+                handshake_start(engine, peer, out);
+        if (what & ASK_RENEW && !peer->rekeyed_on_receive &&
+            session_rekey_on_receive(peer->sessions.current, engine->now))
+                peer->rekeyed_on_receive = handshake_start(engine, peer, out);
+        if (what & ASK_TIMERS) timers_requeue(&peer->timers);
+}
+
+static bool next_asking(struct engine *engine)
+{
+        if (!engine->attended) engine->attended = atomic_exchange(&engine->asking, NULL);
+        return engine->attended;
+}
+
+bool asks_attend(struct engine *engine, struct effects *out)
+{
+        while (out->count + PEER_EFFECTS_MAX <= EFFECTS_MAX && next_asking(engine)) {
+                struct peer *peer = engine->attended;
+
+                engine->attended = peer->asks_after; /* before a worker can push it again */
+                attend(engine, peer, out);
+        }
+        return next_asking(engine);
+}
+
+bool engine_attend(struct engine *engine, uint64_t now, uint64_t wall, struct effects *out)
+{
+        clock_set(engine, now, wall);
+        return asks_attend(engine, out);
 }
 
 /* ---- Timers ------------------------------------------------------------------------------------------------------ */

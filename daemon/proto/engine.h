@@ -10,8 +10,9 @@
  *
  * Units: `now` is CLOCK_BOOTTIME, `wall` CLOCK_REALTIME since the epoch, both in nanoseconds; lengths are bytes.
  * Ownership: everything lies in the memory given to engine_new(). A peer pointer is valid until engine_peer_remove().
- * Callers: one thread. Only tx_seal() and rx_open() may run elsewhere, between their begin and commit; nothing may
- * be removed while a begin is not committed. */
+ * Callers: one thread, the owner; nothing may be removed while a begin of its own is not committed. Beside it workers,
+ * any number of threads, move the packets of established sessions by the calls of worker.h, inside of engine_enter()
+ * and engine_leave(); tx_seal() and rx_open() are anybody's. */
 #ifndef DAEMON_PROTO_ENGINE_H
 #define DAEMON_PROTO_ENGINE_H
 
@@ -98,6 +99,7 @@ struct tx {
         uint64_t counter;
         size_t plain_len; /* with padding */
         size_t len;       /* of the datagram: plain_len + DATA_OVERHEAD */
+        bool staged;      /* by engine_staged_next() */
         struct endpoint to;
 };
 
@@ -143,6 +145,25 @@ bool rx_open(struct rx *rx);
  * `opened` is what rx_open() said. */
 bool engine_rx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct rx *rx, bool opened,
                       const struct endpoint *from, size_t *deliver_len, enum drop *reason, struct effects *out);
+
+/* ---- Workers ----------------------------------------------------------------------------------------------------- */
+
+enum lane_id { LANE_OUTBOUND, LANE_INBOUND, LANES };
+
+/* Takes the next ticket of the lane. Until it is given back, what a worker finds is there. */
+uint64_t engine_enter(struct engine *engine, enum lane_id lane);
+/* Gives the oldest one back: tickets of a lane are given back in their order. */
+void engine_leave(struct engine *engine, enum lane_id lane);
+uint64_t engine_entered(const struct engine *engine, enum lane_id lane); /* how many were taken */
+uint64_t engine_left(const struct engine *engine, enum lane_id lane);    /* and given back */
+
+/* The owner: does what workers asked for, as far as `out` has room. True: there is more. */
+bool engine_attend(struct engine *engine, uint64_t now, uint64_t wall, struct effects *out);
+/* A packet that worker_route() left to the owner is dealt with: it was sent, staged or dropped. */
+void engine_waited(struct peer *peer);
+/* Frees what workers can hold no more. Call it when what workers handed over has been dealt with, and again soon while
+ * it is true: something still waits. */
+bool engine_reclaim(struct engine *engine);
 
 /* ---- Configuration: each call succeeds or changes nothing -------------------------------------------------------- */
 

@@ -33,11 +33,11 @@ static void initiate(struct engine *engine, struct peer *peer, struct effects *o
                 return;
         }
         ephemeral_new(engine, &ephemeral);
-        index = index_fresh(&engine->store.indices, &engine->random);
+        index = sessions_fresh_index(&engine->store, &engine->random);
         tai64n_stamp(&engine->clock, engine->wall, timestamp);
         if (noise_create_initiation(&peer->handshake, &engine->identity, &ephemeral, index, timestamp, &msg)) {
-                index_remove(&engine->store.indices, &peer->pending);
-                index_insert(&engine->store.indices, &peer->pending, index, peer, NULL);
+                index_remove(&engine->store.pending, &peer->pending);
+                index_insert(&engine->store.pending, &peer->pending, index, peer, NULL);
                 cookie_add_macs(&peer->jar, now, &msg, sizeof msg);
                 effect_send(out, peer, &msg, sizeof msg);
                 if (peer->attempts++ == 0) peer->unanswered_since = now;
@@ -85,7 +85,7 @@ void handshake_retransmit(struct engine *engine, struct peer *peer, struct effec
 void handshake_forget(struct engine *engine, struct peer *peer)
 {
         noise_reset(&peer->handshake);
-        index_remove(&engine->store.indices, &peer->pending);
+        index_remove(&engine->store.pending, &peer->pending);
         peer->attempts = 0;
 }
 
@@ -102,15 +102,15 @@ static void message_accepted(struct engine *engine, struct peer *peer, size_t le
 static enum drop consume_response(struct engine *engine, const struct message_response *msg,
                                   const struct endpoint *from, struct effects *out)
 {
-        struct index_entry *entry = index_find(&engine->store.indices, le32_get(msg->receiver));
+        struct index_entry *entry = index_find(&engine->store.pending, le32_get(msg->receiver));
         struct peer *peer = entry ? entry->peer : NULL;
         struct session_keys keys;
         bool begun;
 
-        if (!peer || entry->session) return DROP_RX_UNKNOWN_INDEX;
+        if (!peer) return DROP_RX_UNKNOWN_INDEX;
         if (!noise_consume_response(&peer->handshake, msg, &engine->identity, &keys)) return DROP_RX_BAD_HANDSHAKE;
 
-        index_remove(&engine->store.indices, &peer->pending);
+        index_remove(&engine->store.pending, &peer->pending);
         /* Both began at once: the side with the lesser public key prevails. */
         if (memcmp(engine->identity.public_key.bytes, peer->handshake.remote_static.bytes, KEY_LEN) < 0)
                 sessions_prefer_current(&peer->sessions, engine->now);
@@ -157,7 +157,7 @@ static enum drop respond(struct engine *engine, const struct message_initiation 
         if (engine->now < peer->consume_not_before) return DROP_RX_HANDSHAKE_TOO_SOON;
 
         ephemeral_new(engine, &ephemeral);
-        index = index_fresh(&engine->store.indices, &engine->random);
+        index = sessions_fresh_index(&engine->store, &engine->random);
         created = noise_create_response(&r->hs, &ephemeral, index, &r->response, &r->keys);
         sodium_memzero(&ephemeral, sizeof ephemeral);
         *found = peer;
@@ -236,8 +236,7 @@ static enum drop admit(struct engine *engine, const uint8_t *datagram, size_t le
                 struct le32 receiver;
 
                 memcpy(&receiver, datagram + offsetof(struct message_response, receiver), sizeof receiver);
-                const struct index_entry *entry = index_find(&engine->store.indices, le32_get(receiver));
-                if (!entry || entry->session) return DROP_RX_UNKNOWN_INDEX;
+                if (!index_find(&engine->store.pending, le32_get(receiver))) return DROP_RX_UNKNOWN_INDEX;
         }
         if (!load_note(&engine->load, engine->now)) return DROP_NONE;
         if (cookie != COOKIE_VALID) {
@@ -249,8 +248,9 @@ static enum drop admit(struct engine *engine, const uint8_t *datagram, size_t le
 
 static enum drop consume_cookie_reply(struct engine *engine, const struct message_cookie_reply *msg)
 {
-        struct index_entry *entry = index_find(&engine->store.indices, le32_get(msg->receiver));
+        struct index_entry *entry = index_find(&engine->store.pending, le32_get(msg->receiver));
 
+        if (!entry) entry = index_find(&engine->store.indices, le32_get(msg->receiver));
         if (!entry) return DROP_RX_UNKNOWN_INDEX;
         return cookie_consume_reply(&entry->peer->jar, engine->now, msg) ? DROP_NONE : DROP_RX_BAD_COOKIE;
 }

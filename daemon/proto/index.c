@@ -12,7 +12,7 @@ uint32_t index_buckets(uint32_t max_entries)
 
 size_t index_memory(uint32_t max_entries)
 {
-        return (size_t)index_buckets(max_entries) * sizeof(struct index_entry *);
+        return (size_t)index_buckets(max_entries) * sizeof(struct index_entry * _Atomic);
 }
 
 void index_init(struct index_table *table, void *memory, uint32_t max_entries)
@@ -33,21 +33,24 @@ uint32_t index_fresh(const struct index_table *table, const struct engine_random
 void index_insert(struct index_table *table, struct index_entry *entry, uint32_t index, struct peer *peer,
                   struct session *session)
 {
-        struct index_entry **bucket = &table->buckets[index & table->mask];
+        struct index_entry *_Atomic *bucket = &table->buckets[index & table->mask];
 
-        *entry = (struct index_entry){ .next = *bucket, .peer = peer, .session = session, .index = index };
+        entry->index = index;
+        entry->session = session;
+        entry->next = *bucket;
+        entry->peer = peer;
         *bucket = entry;
 }
 
 void index_remove(struct index_table *table, struct index_entry *entry)
 {
-        struct index_entry **at = &table->buckets[entry->index & table->mask];
+        struct index_entry *_Atomic *at = &table->buckets[entry->index & table->mask];
 
         if (!entry->peer) return;
         while (*at != entry)
                 at = &(*at)->next;
         *at = entry->next;
-        *entry = (struct index_entry){ 0 };
+        entry->peer = NULL;
 }
 
 struct index_entry *index_find(const struct index_table *table, uint32_t index)

@@ -10,16 +10,18 @@ struct engine_random;
 struct peer;
 struct session;
 
-/* A member of what it leads to. Zeroed, it is in no table. */
+/* A member of what it leads to. Zeroed, it is in no table. One that was removed still leads on to the next, and is not
+ * to be inserted again before no reader can be at it (grace.h). */
 struct index_entry {
-        struct index_entry *next;
-        struct peer *peer;       /* NULL: not in a table */
-        struct session *session; /* NULL: the peer's pending handshake */
+        struct index_entry *_Atomic next;
+        struct peer *_Atomic peer; /* NULL: not in a table */
+        struct session *session;   /* NULL: the peer's pending handshake */
         uint32_t index;
 };
 
+/* One writer; index_find may run beside it in any thread that holds a ticket. */
 struct index_table {
-        struct index_entry **buckets;
+        struct index_entry *_Atomic *buckets;
         uint32_t mask;
 };
 

@@ -11,8 +11,42 @@
 #include "daemon/proto/staged.h"
 #include "daemon/proto/timers.h"
 
+/* An endpoint that one thread writes at a time and any may read, whole, without waiting: the copy that is valid is left
+ * alone while the other one is written. */
+struct endpoint_cell {
+        _Atomic uint32_t version; /* its low bit says which copy is valid */
+        _Atomic uint64_t words[2][sizeof(struct endpoint) / sizeof(uint64_t)];
+};
+
+static_assert(sizeof(struct endpoint) % sizeof(uint64_t) == 0, "whole words");
+
+void endpoint_read(const struct endpoint_cell *cell, struct endpoint *out);
+void endpoint_write(struct endpoint_cell *cell, const struct endpoint *in);
+
+/* What workers leave for the owner. */
+enum ask {
+        ASK_TIMERS = 1 << 0,        /* timers_requeue() */
+        ASK_ROAM = 1 << 1,          /* the endpoint is now `heard` */
+        ASK_CONFIRM = 1 << 2,       /* sessions.next was proven */
+        ASK_HANDSHAKE = 1 << 3,     /* sent with an old session */
+        ASK_RENEW = 1 << 4,         /* received with an old one */
+        ASK_FORGET_SOURCE = 1 << 5, /* the kernel says it is gone */
+};
+
 struct peer {
         struct engine *engine;
+
+        /* Between workers and the owner. */
+        _Atomic uint32_t asks;
+        struct peer *asks_after;         /* the next in engine->asking; who sets asks from 0 writes it */
+        _Atomic uint32_t waiting;        /* packets that the owner has, or is about to have; none may pass them */
+        struct endpoint_cell published;  /* what `endpoint` was last */
+        struct endpoint_cell heard;      /* written by whoever commits the inbound lane */
+        _Atomic bool rekeyed_on_receive; /* once for each session */
+        _Atomic uint64_t rx_bytes, tx_bytes;
+        bool removed;
+        struct retired retired;
+
         struct peer *before, *after, *same_bucket;
         char name[PEER_NAME_MAX + 1];
         uint32_t tag;
@@ -30,17 +64,17 @@ struct peer {
         uint64_t attempt_started;                        /* of REKEY_ATTEMPT_TIME; new outbound packets start it anew */
         uint64_t unanswered_since;                       /* of EFFECT_UNANSWERED */
         unsigned attempts;                               /* initiations without an answer; 0: none is pending */
-        bool rekeyed_on_receive;                         /* once for each session */
 
         struct endpoint endpoint;
         struct timers timers;
         struct staged_queue staged;
         struct allowedips_list prefixes;
-        uint64_t last_handshake_wall, rx_bytes, tx_bytes;
+        uint64_t last_handshake_wall;
 };
 
 struct peer_table {
-        struct pool pool;
+        struct pool pool; /* twice the peers: those removed may still be in use while others come in their place */
+        uint32_t max_peers;
         struct peer **buckets;
         struct peer *first, *last;
         uint32_t mask, count;
@@ -53,7 +87,9 @@ void peer_table_init(struct peer_table *table, void *memory, uint32_t max_peers,
 struct peer *peer_table_find(const struct peer_table *table, const struct key *public_key);
 /* Zeroed but for handshake.remote_static. NULL: full. */
 struct peer *peer_table_add(struct peer_table *table, const struct key *public_key);
-void peer_table_remove(struct peer_table *table, struct peer *peer); /* and wipes it */
+/* Out of the table; its memory is as it was until peer_table_give(). */
+void peer_table_remove(struct peer_table *table, struct peer *peer);
+void peer_table_give(struct peer_table *table, struct peer *peer); /* and wipes it */
 
 static inline struct peer *timers_peer(struct timers *timers)
 {

@@ -7,14 +7,17 @@
  * When both sides begin at the same time, both handshakes get through, and each side would send with its own for two
  * minutes, then begin at the same time again. So one of the two yields: see sessions_prefer_current().
  *
- * A session is taken from the store when a handshake is done and given back, wiped, when it leaves these places; one
- * that a packet between begin and commit still uses is wiped at that commit. Pure. */
+ * A session is taken from the store when a handshake is done and given back, wiped, when it leaves these places and no
+ * worker can hold it any more (grace.h); one that a packet of the owner's between begin and commit still uses, at that
+ * commit. Workers read the places and what is atomic or never changes, and mark a `next` as proven; only whoever
+ * commits the inbound lane touches the window; all else is the owner's. Pure. */
 #ifndef DAEMON_PROTO_SESSION_H
 #define DAEMON_PROTO_SESSION_H
 
 #include "crypto/cipher.h"
 #include "crypto/noise.h"
 #include "crypto/replay.h"
+#include "daemon/proto/grace.h"
 #include "daemon/proto/index.h"
 #include "daemon/proto/pool.h"
 
@@ -23,26 +26,31 @@ struct session {
         const struct cipher *cipher;
         struct index_entry entry; /* its peer, and the index it is received by */
         uint32_t remote_index;
-        uint32_t users;        /* packets between begin and commit */
-        bool initiator;        /* we began the handshake: it is on us to renew it */
-        bool sending;          /* false: our private key changed since; it only receives */
-        uint64_t born;         /* ns */
-        uint64_t yields_until; /* ns; as `next` it receives, but does not become current before */
-        uint64_t send_counter; /* of the next packet */
+        uint32_t users;                /* the owner's packets between begin and commit */
+        bool initiator;                /* we began the handshake: it is on us to renew it */
+        _Atomic bool sending;          /* false: our private key changed since; it only receives */
+        _Atomic bool proven;           /* a packet showed that the initiator has the keys */
+        uint64_t born;                 /* ns */
+        _Atomic uint64_t yields_until; /* ns; as `next` it receives, but does not become current before */
+        _Atomic uint64_t send_counter; /* of the next packet */
         struct replay window;
+        struct retired retired;
 };
 
 struct sessions {
-        struct session *current, *previous, *next;
+        struct session *_Atomic current, *_Atomic previous, *_Atomic next;
 };
 
 /* What all peers take theirs from. */
 struct session_store {
         struct pool pool;
-        struct index_table indices; /* also of pending handshakes */
+        struct limbo limbo;
+        const struct grace *grace;  /* NULL: no workers */
+        struct index_table indices; /* of sessions */
+        struct index_table pending; /* of pending handshakes: the owner's alone */
 };
 
-/* Sessions that may be in use although no peer has them any more: one read of packets, at worst. */
+/* Sessions that may be in use although no peer has them any more. */
 enum { SESSIONS_PER_PEER = 3, SESSIONS_SPARE = 128 };
 
 /* Derived at `now` in a handshake that `initiator` says our role of. To `current` if we were the initiator, else to
@@ -66,6 +74,14 @@ bool session_can_receive(const struct session *session, uint64_t now, uint64_t c
 /* Is it time for a new one: on sending with it, and on receiving while it is the current one? */
 bool session_rekey_on_send(const struct session *session, uint64_t now);
 bool session_rekey_on_receive(const struct session *session, uint64_t now);
+
+/* Reserves `count` counters from *first on; false, and none: so many are not left. Any thread. */
+bool session_reserve(struct session *session, unsigned count, uint64_t *first);
+
+/* Gives back what nobody can hold any more. */
+void sessions_reclaim(struct session_store *store);
+/* An index that neither a session nor a pending handshake has. */
+uint32_t sessions_fresh_index(const struct session_store *store, const struct engine_random *random);
 
 /* Between begin and commit. Of a session that is in none of the three places any more, session_dropped() is true. */
 void session_get(struct session *session);

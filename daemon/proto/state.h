@@ -11,10 +11,16 @@ struct engine {
         uint64_t now, wall; /* of the call that is being served; `now` never goes back */
         uint64_t drops[DROP_COUNT];
 
+        struct grace grace;
+        struct peer *_Atomic asking; /* a stack of those with asks: workers push one each, the owner takes all */
+        struct peer *attended;       /* what the owner took and has not come to */
+        struct limbo removed;        /* peers */
+        struct retired *stale;       /* peers that no worker holds, but what workers left may name */
+
         struct identity identity;
         bool has_identity;
-        bool up;
-        uint32_t mtu; /* 0: not known, padding is not bounded */
+        _Atomic bool up;
+        _Atomic uint32_t mtu; /* 0: not known, padding is not bounded */
         struct tai64n clock;
         struct cookie_checker checker;
         struct load load;
@@ -44,9 +50,14 @@ static inline void random_fill(struct engine *engine, void *bytes, size_t len)
 /* Counts, and hands the reason back. */
 static inline enum drop drop_count(struct engine *engine, enum drop reason, uint64_t packets)
 {
-        engine->drops[reason] += packets;
+        __atomic_fetch_add(&engine->drops[reason], packets, __ATOMIC_RELAXED);
         return reason;
 }
+
+/* The one whose allowed IPs have the packet's destination, or why it goes nowhere. */
+enum drop worker_peer_to(const struct engine *engine, const uint8_t *packet, size_t len, struct peer **peer);
+/* Does what workers ask for while `out` has room. True: there is more. */
+bool asks_attend(struct engine *engine, struct effects *out);
 
 /* The next effect, with room for bytes; the callers of the engine empty the list between calls. */
 struct effect *effect_add(struct effects *out, enum effect_type type, struct peer *peer);
@@ -55,6 +66,8 @@ void effect_send(struct effects *out, struct peer *peer, const void *datagram, s
 
 /* Address, port and scope; of two that are not known, true. */
 bool same_remote(const union socket_address *a, const union socket_address *b);
+/* After each change of peer->endpoint: workers see the new one. */
+void peer_publish_endpoint(struct peer *peer);
 /* The peer speaks from here: an authenticated message said so. */
 void peer_set_endpoint(struct peer *peer, const struct endpoint *from, struct effects *out);
 /* The kernel chooses our address again: the one that we had may be why nothing is heard. */

@@ -2,7 +2,10 @@
  * it is due is in engine.c; here is when each is armed, moved and stopped.
  *
  * Events of every packet only ever move a deadline to later: the queue then keeps the earlier one, and when that is
- * due it is looked at anew. So a packet costs no reordering, and timers_deadline() may be early, never late. */
+ * due it is looked at anew. So a packet costs no reordering, and timers_deadline() may be early, never late.
+ *
+ * The queue is the owner's. Workers arm and stop a peer's timers, but cannot move the peer in the queue: where one of
+ * theirs is due before that, they are told, and have the owner call timers_requeue(). */
 #ifndef DAEMON_PROTO_TIMERS_H
 #define DAEMON_PROTO_TIMERS_H
 
@@ -43,14 +46,15 @@ enum timer {
 struct timer_queue {
         struct heap heap;
         const struct engine_random *random;
-        bool running;
+        _Atomic bool running;
 };
 
 /* One per peer. */
 struct timers {
-        uint64_t at[TIMER_COUNT]; /* UINT64_MAX: not armed */
-        uint64_t persistent;      /* interval, ns; 0: off */
-        bool another_keepalive;   /* more data came while TIMER_SEND_KEEPALIVE was armed */
+        _Atomic uint64_t at[TIMER_COUNT]; /* UINT64_MAX: not armed */
+        _Atomic uint64_t queued;          /* item.at, for workers; UINT64_MAX: not in the queue */
+        _Atomic uint64_t persistent;      /* interval, ns; 0: off */
+        _Atomic bool another_keepalive;   /* more data came while TIMER_SEND_KEEPALIVE was armed */
         struct timer_queue *queue;
         struct heap_item item;
 };
@@ -69,6 +73,10 @@ struct timers *timers_due(const struct timer_queue *queue, uint64_t now); /* NUL
 void timers_requeue(struct timers *timers);                               /* after the due ones were taken */
 
 /* The events, of authenticated packets only. Data is what is not empty: keepalives answer no keepalives. */
+/* Any thread. True: the owner must call timers_requeue(). */
+bool timers_note_sent(struct timers *timers, uint64_t now, bool data);
+bool timers_note_received(struct timers *timers, uint64_t now, bool data);
+/* The owner. */
 void timers_data_sent(struct timers *timers, uint64_t now);
 void timers_data_received(struct timers *timers, uint64_t now);
 void timers_any_packet_sent(struct timers *timers, uint64_t now); /* data, keepalive or handshake message */

@@ -1,7 +1,7 @@
 # make            build/aditd and build/adit, no root needed        make demo   see it work (root)
 # make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
 # make bench      measure it beside others (root)                   make install  honours DESTDIR and PREFIX
-# Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)  BUILD=folder  V=1 (show the commands)
+# Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
 
 BUILD    ?= build
 PREFIX   ?= /usr/local
@@ -15,7 +15,7 @@ ROOMS    := crypto daemon/conf daemon/proto kernel-iface daemon/data
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
             -Wimplicit-fallthrough -Wundef -Wwrite-strings -Wcast-qual -Werror=implicit-function-declaration
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero -fPIE
-LDHARDEN := -pie -Wl,--as-needed -Wl,-z,relro,-z,now,-z,noexecstack
+LDHARDEN := -pthread -pie -Wl,--as-needed -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq ($(filter x86_64 i%86,$(shell uname -m)),)
 HARDEN   += -fcf-protection=full
 endif
@@ -27,10 +27,15 @@ HARDEN   += $(shell echo | $(CC) -ftrivial-auto-var-init=zero -E - >/dev/null 2>
               echo -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
 endif
 
-ifdef SANITIZE
+ifeq ($(SANITIZE),thread)
+override BUILD := $(BUILD)/thread
+HARDEN   := -fPIE -fsanitize=thread -fno-omit-frame-pointer -DADIT_SANITIZE=1
+LDHARDEN := -pthread -pie -fsanitize=thread
+OPT      ?= -O1 -g
+else ifdef SANITIZE
 override BUILD := $(BUILD)/sanitize
 HARDEN   := -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DADIT_SANITIZE=1
-LDHARDEN := -pie -fsanitize=address,undefined
+LDHARDEN := -pthread -pie -fsanitize=address,undefined
 OPT      ?= -O1 -g
 else
 OPT      ?= -O2 -g

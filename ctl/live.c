@@ -79,6 +79,7 @@ static int merge(struct live *live, struct pool *pool)
         if (live->host.mark_chosen && conf->fwmark == live->host.fwmark) conf->fwmark = 0; /* nobody's wish */
         conf->flags &= ~(unsigned)CONF_HAS_FWMARK;
         if (conf->fwmark) conf->flags |= CONF_HAS_FWMARK;
+        if (!conf->workers) conf->flags &= ~(unsigned)CONF_HAS_WORKERS;
         return merge_addresses(live, pool);
 }
 

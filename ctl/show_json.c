@@ -137,6 +137,9 @@ json_t *show_json_link(const struct live *live)
         json_object_set_new(object, "fwmark_configured", live->conf.fwmark ? number(live->conf.fwmark) : json_null());
         json_object_set_new(object, "mtu", live->conf.link_mtu ? number(live->conf.link_mtu) : json_null());
         json_object_set_new(object, "mtu_configured", host->mtu ? number(host->mtu) : json_null());
+        json_object_set_new(object, "workers", number(live->conf.workers_at_work));
+        json_object_set_new(object, "workers_configured",
+                            live->conf.workers ? number(live->conf.workers) : json_null());
         json_object_set_new(object, "table", table(host->table));
         json_object_set_new(object, "addresses", prefix_array(host->addresses, host->address_count));
         json_object_set_new(object, "routes", prefix_array(host->routes, host->route_count));

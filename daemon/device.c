@@ -147,7 +147,11 @@ static void drop_lines(const struct device *device, struct writer *out)
 
 void device_status(const struct device *device, enum uapi_dialect dialect, bool secrets, struct writer *out)
 {
-        struct conf lines = { .listen_port = device->listen_port, .fwmark = device->fwmark, .link_mtu = device->mtu };
+        struct conf lines = { .listen_port = device->listen_port,
+                              .fwmark = device->fwmark,
+                              .link_mtu = device->mtu,
+                              .workers = device->workers,
+                              .workers_at_work = device->workers_at_work };
         struct key public_key;
 
         if (engine_private_key(device->engine, &lines.private_key, &public_key)) lines.flags |= CONF_HAS_PRIVATE_KEY;

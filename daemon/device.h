@@ -13,7 +13,8 @@ struct device {
         uint16_t listen_port; /* as bound */
         uint32_t fwmark;
         uint64_t kernel_drops;
-        uint32_t mtu; /* of the interface, as the keeper tells; 0: not known */
+        uint16_t workers, workers_at_work; /* configured, 0: auto; and as it is */
+        uint32_t mtu;                      /* of the interface, as the keeper tells; 0: not known */
 };
 
 /* Fits into the limits? False: *error says what does not. */

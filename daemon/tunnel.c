@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 16, LINK_POLL_MS = 1000 };
+enum { EVENTS = 16, LINK_POLL_MS = 1000, WORKERS_LEAST = 4 };
 
 static const struct engine_config limits = {
         .max_peers = 1 << 16,
@@ -109,10 +110,6 @@ static bool watch(struct tunnel *tunnel, int *fd)
 
 static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
 {
-        static uint8_t from_tun[SLAB_SIZE] __attribute__((aligned(64))),
-                from_udp[SLAB_SIZE] __attribute__((aligned(64)));
-        static uint8_t sealed[BATCH_SIZE] __attribute__((aligned(64)));
-
         tunnel->epoll = epoll_create1(EPOLL_CLOEXEC);
         tunnel->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
         tunnel->ipc = start->ipc;
@@ -127,28 +124,42 @@ static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
                                              .event = on_effect,
                                              .event_context = tunnel,
                                              .merge = start->merge,
-                                             .from_tun = from_tun,
-                                             .from_udp = from_udp,
-                                             .outbound.bytes = sealed };
+                                             .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+        if (tunnel->plane.wake < 0 || data_init(&tunnel->plane) || workers_init(&tunnel->workers, &tunnel->plane))
+                return false;
+        workers_watch(&tunnel->workers, start->sockets.v4, SOURCE_V4);
+        workers_watch(&tunnel->workers, start->sockets.v6, SOURCE_V6);
         tunnel->uapi.listener = start->uapi;
         tunnel->uapi.serve = config_serve_uapi;
         tunnel->uapi.context = tunnel;
         engine_set_up(tunnel->engine, moment_now().now, false);
         engine_set_mtu(tunnel->engine, start->mtu);
-        return watch(tunnel, &tunnel->plane.tun) && watch(tunnel, &tunnel->plane.sockets.v4) &&
-               watch(tunnel, &tunnel->plane.sockets.v6) && watch(tunnel, &tunnel->timer) &&
-               watch(tunnel, &tunnel->ipc) && watch(tunnel, &tunnel->uapi.listener);
+        return watch(tunnel, &tunnel->plane.tun) && watch(tunnel, &tunnel->plane.wake) &&
+               watch(tunnel, &tunnel->timer) && watch(tunnel, &tunnel->ipc) && watch(tunnel, &tunnel->uapi.listener);
+}
+
+/* Of which so many are at work as the configuration says. */
+static unsigned workers_max(void)
+{
+        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+        if (cpus > DATA_WORKERS_MAX) return DATA_WORKERS_MAX;
+        return cpus < WORKERS_LEAST ? WORKERS_LEAST : (unsigned)cpus;
 }
 
 static bool confine(struct tunnel *tunnel, const struct tunnel_start *start)
 {
-        const int keep[] = { STDERR_FILENO, tunnel->epoll, tunnel->timer,     tunnel->ipc,
-                             start->tun,    start->uapi,   start->sockets.v4, start->sockets.v6 };
+        const int keep[] = { STDERR_FILENO,      tunnel->epoll,         tunnel->timer,    tunnel->ipc,
+                             tunnel->plane.wake, tunnel->workers.epoll, start->tun,       tunnel->workers.stop_event,
+                             start->uapi,        start->sockets.v4,     start->sockets.v6 };
         struct rights_error error;
+        int failed = tunnel_drop_rights(start->uid, start->gid, keep, sizeof keep / sizeof *keep, &error);
 
-        if (!tunnel_confine(start->uid, start->gid, keep, sizeof keep / sizeof *keep, &error)) return true;
-        log_print(LOG_ERR, "tunnel process: %s: %s", error.step, strerror(-error.error));
-        return false;
+        if (!failed && (failed = workers_start(&tunnel->workers, workers_max())))
+                error = (struct rights_error){ "threads", failed };
+        if (!failed) failed = tunnel_filter(&error);
+        if (failed) log_print(LOG_ERR, "tunnel process: %s: %s", error.step, strerror(-error.error));
+        return !failed;
 }
 
 static void interface_gone(struct tunnel *tunnel)
@@ -157,26 +168,27 @@ static void interface_gone(struct tunnel *tunnel)
         tunnel->stop = true;
 }
 
+/* While the link is down the TUN is the owner's to watch: a packet may be here before netlink has told that the
+ * interface is up. */
+static void tun_stirs(struct tunnel *tunnel, struct moment at)
+{
+        config_set_up(tunnel, tun_is_up(tunnel->plane.tun) == 1);
+        if (!tunnel->up) data_outbound(&tunnel->plane, at.now); /* drops and counts it */
+}
+
 static void dispatch(struct tunnel *tunnel, const struct epoll_event *event, struct moment at)
 {
         void *source = event->data.ptr;
         struct data_plane *plane = &tunnel->plane;
-        int result = 0;
+        uint64_t number;
 
         if (source == &plane->tun) {
-                /* A packet may be here before netlink has told that the interface is up. */
-                if (!tunnel->up) config_set_up(tunnel, tun_is_up(plane->tun) == 1);
-                result = data_outbound(plane, at);
-        } else if (source == &plane->sockets.v4) result = data_inbound(plane, at, plane->sockets.v4);
-        else if (source == &plane->sockets.v6) result = data_inbound(plane, at, plane->sockets.v6);
+                if (!tunnel->up) tun_stirs(tunnel, at); /* else it is watched by the workers by now */
+        } else if (source == &plane->wake) (void)!read(plane->wake, &number, sizeof number);
         else if (source == &tunnel->ipc) serve_keeper(tunnel);
         else if (source == &tunnel->uapi.listener) uapi_server_accept(&tunnel->uapi);
         else if (uapi_server_owns(&tunnel->uapi, source)) uapi_server_ready(&tunnel->uapi, source, event->events);
-        else if (source == &tunnel->timer) {
-                uint64_t expirations;
-                (void)!read(tunnel->timer, &expirations, sizeof expirations);
-        }
-        if (result == -EBADFD) interface_gone(tunnel);
+        else if (source == &tunnel->timer) (void)!read(tunnel->timer, &number, sizeof number);
 }
 
 static void arm(struct tunnel *tunnel)
@@ -204,13 +216,21 @@ static void poll_link(struct tunnel *tunnel, uint64_t now)
         else if (up >= 0) config_set_up(tunnel, up);
 }
 
+/* Milliseconds to wait at most. */
+static int patience(const struct tunnel *tunnel, int due)
+{
+        if (tunnel->link_here) return due;
+        return due >= 0 && due < LINK_POLL_MS ? due : LINK_POLL_MS;
+}
+
 static void loop(struct tunnel *tunnel)
 {
         struct epoll_event events[EVENTS];
+        int due = -1;
 
         while (!tunnel->stop) {
                 arm(tunnel);
-                int count = epoll_wait(tunnel->epoll, events, EVENTS, tunnel->link_here ? -1 : LINK_POLL_MS);
+                int count = epoll_wait(tunnel->epoll, events, EVENTS, patience(tunnel, due));
                 if (count < 0 && errno != EINTR) return;
                 struct moment at = moment_now();
                 for (int i = 0; i < count && !tunnel->stop; i++)
@@ -218,7 +238,9 @@ static void loop(struct tunnel *tunnel)
                 run_deferred(tunnel);
                 if (!tunnel->link_here && !tunnel->stop) poll_link(tunnel, at.now);
                 at = moment_now();
+                due = data_attend(&tunnel->plane, at);
                 if (engine_deadline(tunnel->engine) <= at.now) data_tick(&tunnel->plane, at);
+                if (tunnel->plane.gone) interface_gone(tunnel);
         }
 }
 
@@ -229,13 +251,14 @@ int tunnel_run(const struct tunnel_start *start)
 
         tunnel.ipc = start->ipc;
         log_open_sink(tell_log, &tunnel, log_level());
-        cipher_init(1,
-                    cipher_clock); /* before confinement: ipsec-mb asks for memory and for the processor's features */
+        /* before confinement: ipsec-mb asks for memory and for the processor's features */
+        cipher_init(workers_max() + 1, cipher_clock);
         if (!set_up(&tunnel, start)) {
                 log_print(LOG_ERR, "tunnel process: cannot start: %s", strerror(errno));
                 return EXIT_FAILURE;
         }
         if (!confine(&tunnel, start) || ipc_send(tunnel.ipc, &ready, NULL, 0)) return EXIT_FAILURE;
+        config_set_workers(&tunnel, WORKERS_AUTO);
         loop(&tunnel);
         return EXIT_SUCCESS;
 }

@@ -3,36 +3,36 @@
 #include "daemon/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static void watch(struct tunnel *tunnel, int *fd)
-{
-        struct epoll_event event = { .events = EPOLLIN, .data.ptr = fd };
-
-        if (*fd >= 0) epoll_ctl(tunnel->epoll, EPOLL_CTL_ADD, *fd, &event);
-}
-
-/* The keeper may hold the old ones for a moment longer: closing alone would leave them in epoll. */
-static void close_sockets(struct tunnel *tunnel)
-{
-        struct udp_sockets *sockets = &tunnel->plane.sockets;
-
-        if (sockets->v4 >= 0) epoll_ctl(tunnel->epoll, EPOLL_CTL_DEL, sockets->v4, NULL);
-        if (sockets->v6 >= 0) epoll_ctl(tunnel->epoll, EPOLL_CTL_DEL, sockets->v6, NULL);
-        udp_close(sockets);
-}
-
 static void take_sockets(struct tunnel *tunnel, const struct udp_sockets *sockets)
 {
-        close_sockets(tunnel);
-        tunnel->plane.sockets = *sockets;
-        tunnel->plane.overflow4 = tunnel->plane.overflow6 = 0;
+        struct data_plane *plane = &tunnel->plane;
+
+        data_pause(plane);
+        /* The keeper may hold the old ones for a moment longer: closing alone would leave them in epoll. */
+        workers_unwatch(&tunnel->workers, plane->sockets.v4);
+        workers_unwatch(&tunnel->workers, plane->sockets.v6);
+        udp_close(&plane->sockets);
+        plane->sockets = *sockets;
+        plane->overflow4 = plane->overflow6 = 0;
+        workers_watch(&tunnel->workers, plane->sockets.v4, SOURCE_V4);
+        workers_watch(&tunnel->workers, plane->sockets.v6, SOURCE_V6);
+        data_resume(plane);
         tunnel->device.listen_port = sockets->port;
-        watch(tunnel, &tunnel->plane.sockets.v4);
-        watch(tunnel, &tunnel->plane.sockets.v6);
+}
+
+/* What was removed a moment ago may still be in use, and its place is wanted. */
+static void settle(struct tunnel *tunnel)
+{
+        for (int tries = 0; tries < 100 && engine_reclaim(tunnel->engine); tries++) {
+                poll(NULL, 0, 1);
+                data_attend(&tunnel->plane, moment_now());
+        }
 }
 
 static int fail(struct conf_error *error, const char *key, uint32_t value, int failed)
@@ -54,6 +54,27 @@ static int rebind(struct tunnel *tunnel, const struct conf *conf)
         return failed;
 }
 
+/* One thread serves both lanes better than any split of the work where the programs that send and receive need the
+ * other processor; measured on two. */
+static unsigned workers_auto(void)
+{
+        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+        return cpus < 4 ? 1 : cpus > WORKERS_MAX ? WORKERS_MAX : (unsigned)cpus;
+}
+
+void config_set_workers(struct tunnel *tunnel, uint16_t workers)
+{
+        unsigned wanted = workers == WORKERS_AUTO ? workers_auto() : workers;
+        unsigned active = workers_set(&tunnel->workers, wanted);
+
+        if (active < wanted)
+                log_print(LOG_WARNING, "Workers: '%u': more than this host has use for: %u are at work", wanted,
+                          active);
+        tunnel->device.workers = workers;
+        tunnel->device.workers_at_work = (uint16_t)active;
+}
+
 /* All that can fail comes first: limits, the mark, then the port, of which the old stays bound until the new one is. */
 int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dialect dialect, struct conf_error *error)
 {
@@ -68,7 +89,9 @@ int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dial
                 return fail(error, "ListenPort", conf->listen_port, failed);
         }
         tunnel->device.fwmark = mark;
+        settle(tunnel);
         device_apply(&tunnel->device, moment_now().now, conf, dialect);
+        if (conf->flags & CONF_HAS_WORKERS) config_set_workers(tunnel, conf->workers);
         return 0;
 }
 
@@ -114,5 +137,13 @@ void config_set_up(struct tunnel *tunnel, bool up)
         if (up == tunnel->up) return;
         tunnel->up = up;
         engine_set_up(tunnel->engine, moment_now().now, up);
+        if (up) {
+                epoll_ctl(tunnel->epoll, EPOLL_CTL_DEL, tunnel->plane.tun, NULL);
+                workers_watch(&tunnel->workers, tunnel->plane.tun, SOURCE_TUN);
+        } else {
+                struct epoll_event event = { .events = EPOLLIN, .data.ptr = &tunnel->plane.tun };
+                workers_unwatch(&tunnel->workers, tunnel->plane.tun);
+                epoll_ctl(tunnel->epoll, EPOLL_CTL_ADD, tunnel->plane.tun, &event);
+        }
         log_print(LOG_INFO, "interface is %s", up ? "up" : "down");
 }

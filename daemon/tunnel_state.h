@@ -1,8 +1,9 @@
-/* What the tunnel process consists of; internal to the daemon's tunnel_*.c. One thread, no lock. */
+/* What the tunnel process consists of; internal to the daemon's tunnel_*.c. One thread, the owner of the engine, and
+ * the workers of the data plane, which see nothing of this but the plane. */
 #ifndef DAEMON_TUNNEL_STATE_H
 #define DAEMON_TUNNEL_STATE_H
 
-#include "daemon/data/data.h"
+#include "daemon/data/workers.h"
 #include "daemon/device.h"
 #include "daemon/uapi_server.h"
 #include "kernel-iface/ipc.h"
@@ -21,6 +22,7 @@ struct tunnel {
         struct engine *engine;
         struct device device;
         struct data_plane plane;
+        struct workers workers;
         struct uapi_server uapi;
         int epoll, timer, ipc;
         uint64_t armed; /* the deadline the timer is set to */
@@ -44,6 +46,7 @@ int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dial
 /* Serves the UAPI socket (uapi_server.h). */
 void config_serve_uapi(void *context, const char *request, size_t len, struct writer *out);
 void config_set_up(struct tunnel *tunnel, bool up);
+void config_set_workers(struct tunnel *tunnel, uint16_t workers); /* 0: auto */
 
 /* tunnel_keeper.c: the tunnel process's end of the socketpair. */
 void obey_keeper(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX]);

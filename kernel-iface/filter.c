@@ -39,7 +39,7 @@ static const char *const tunnel_allows[] = {
         "epoll_ctl", "epoll_wait", "epoll_pwait", "poll", "ppoll", "ppoll_time64", "timerfd_settime",
         "timerfd_settime64", "clock_gettime", "clock_gettime64", "restart_syscall",
         /* memory, threads that already run, and the end; sysinfo: qsort asks how much memory there is */
-        "brk", "munmap", "mremap", "madvise", "futex", "futex_time64", "membarrier", "getrandom", "sysinfo", "getpid",
+        "brk", "munmap", "mremap", "madvise", "futex", "futex_time64", "sched_yield", "getrandom", "sysinfo", "getpid",
         "gettid", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "exit", "exit_group"
 };
 
@@ -225,6 +225,7 @@ int filter_tunnel(void)
         if (!filter) return -ENOMEM;
         error = add_names(filter, SCMP_ACT_ALLOW, tunnel_allows, sizeof tunnel_allows / sizeof tunnel_allows[0]);
         if (!error) error = add_tunnel_limited(filter);
+        if (!error) error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1); /* of every thread */
         if (!error) error = install(filter);
         seccomp_release(filter);
         return error;

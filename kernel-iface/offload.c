@@ -99,6 +99,7 @@ enum offload_verdict offload_split_begin(struct offload_split *split, const uint
         split->packet = packet;
         split->len = split->segment_len = len;
         split->index = split->count = 0;
+        split->payload = 0;
         if (header.gso_type == VIRTIO_NET_HDR_GSO_NONE) {
                 enum offload_verdict verdict = finish(&header, packet, len);
                 split->header_len = 0;
@@ -152,6 +153,17 @@ static void write_headers(const struct offload_split *split, uint8_t *segment, s
         put_checksum(transport + split->field, checksum_sum(transport, transport_len));
 }
 
+size_t offload_split_peek(const struct offload_split *split)
+{
+        if (split->index == split->count) return 0;
+        return min_of(split->segment_len, split->len - split->index * split->payload);
+}
+
+const uint8_t *offload_split_headers(const struct offload_split *split)
+{
+        return split->header_len ? split->headers : split->packet;
+}
+
 bool offload_split_next(struct offload_split *split, uint8_t **segment, size_t *len)
 {
         if (split->index == split->count) return false;
@@ -161,7 +173,7 @@ bool offload_split_next(struct offload_split *split, uint8_t **segment, size_t *
         *len = split->len;
         if (split->header_len) {
                 *segment += at;
-                *len = min_of(split->segment_len, split->len - at);
+                *len = offload_split_peek(split);
                 write_headers(split, *segment, *len);
         }
         split->index++;

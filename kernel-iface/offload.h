@@ -49,6 +49,11 @@ enum offload_verdict offload_split_begin(struct offload_split *split, const uint
  * be left alone until then. */
 bool offload_split_next(struct offload_split *split, uint8_t **segment, size_t *len);
 
+/* The length of what offload_split_next would give; 0: nothing. */
+size_t offload_split_peek(const struct offload_split *split);
+/* The IP header of the super-packet or packet: of the first segment, until that is taken; after that, as it came. */
+const uint8_t *offload_split_headers(const struct offload_split *split);
+
 /* The checksum of one packet that is not a super-packet: as offload_split_begin, but OFFLOAD_SEGMENTS leaves it as it
  * is. */
 enum offload_verdict offload_finish(const uint8_t *vnet, uint8_t *packet, size_t len);
@@ -90,6 +95,9 @@ size_t offload_coalesce(struct offload_packet *packets, size_t count, struct off
  * count + 1; 0 when `max` is less. */
 unsigned offload_group_iov(const struct offload_group *group, const struct offload_packet *packets, struct iovec *iov,
                            unsigned max);
+
+/* Which of the kernel's features a group of two or more needs. */
+enum offload_feature offload_group_feature(const struct offload_group *group, const struct offload_packet *packets);
 
 /* Undoes a group that the kernel refused (-EINVAL): headers and checksum of the first packet as they came, so that its
  * packets can be written one by one. */

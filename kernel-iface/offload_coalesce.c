@@ -316,6 +316,16 @@ static void finish_group(const struct coalescer *co, struct offload_group *group
         memcpy(group->vnet, &header, sizeof header);
 }
 
+enum offload_feature offload_group_feature(const struct offload_group *group, const struct offload_packet *packets)
+{
+        bool four = is_ip4(packets[group->first].bytes);
+        struct virtio_net_hdr header;
+
+        memcpy(&header, group->vnet, sizeof header);
+        if (header.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4) return four ? OFFLOAD_UDP4 : OFFLOAD_UDP6;
+        return four ? OFFLOAD_TCP4 : OFFLOAD_TCP6;
+}
+
 void offload_group_undo(const struct offload_group *group, struct offload_packet *packets)
 {
         uint8_t *ip = packets[group->first].bytes;

@@ -188,7 +188,7 @@ static int bind_to_parent(pid_t parent, struct rights_error *error)
         return getppid() == parent ? 0 : fail(error, "death with the keeper", -ESRCH);
 }
 
-int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error)
+int tunnel_drop_rights(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error)
 {
         pid_t parent = getppid();
         int code;
@@ -204,10 +204,21 @@ int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, str
         if (code) return fail(error, "own uid", code);
         code = limit_capabilities(NULL, 0);
         if (code) return fail(error, "capabilities", code);
-        code = bind_to_parent(parent, error);
-        if (code) return code;
-        code = filter_tunnel();
+        return bind_to_parent(parent, error);
+}
+
+int tunnel_filter(struct rights_error *error)
+{
+        int code = filter_tunnel();
+
         return code ? fail(error, "seccomp", code) : 0;
+}
+
+int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error)
+{
+        int code = tunnel_drop_rights(uid, gid, keep, keep_count, error);
+
+        return code ? code : tunnel_filter(error);
 }
 
 /* resolver */

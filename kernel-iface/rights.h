@@ -21,10 +21,15 @@ void tunnel_identity(const char *link, uid_t *uid, gid_t *gid);
  * the loader and the resolver: they inherit it. */
 int keeper_confine(struct rights_error *error);
 
-/* Tunnel: closes every descriptor but 0, 1, 2 and keep[] (at most 64; -1 is skipped), empty root (chroot into an empty
- * directory in a private mount namespace, or an unlinked one), own uid and gid, no groups, no capability in any set,
- * NoNewPrivs, undumpable, PDEATHSIG SIGKILL, an allow-list seccomp filter (no ioctl, open, socket, execve, clone): a
- * violation kills the process. */
+/* Tunnel, while it has one thread: closes every descriptor but 0, 1, 2 and keep[] (at most 64; -1 is skipped), empty
+ * root (chroot into an empty directory in a private mount namespace, or an unlinked one), own uid and gid, no groups,
+ * no capability in any set, NoNewPrivs, undumpable, PDEATHSIG SIGKILL. Threads that are started after it inherit that.
+ */
+int tunnel_drop_rights(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error);
+/* Then, for all of its threads at once and all time: an allow-list seccomp filter (no ioctl, open, socket, execve,
+ * clone): a violation kills the process. */
+int tunnel_filter(struct rights_error *error);
+/* Both, for a process that has one thread and will have no other. */
 int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error);
 
 /* Resolver: the child that the keeper forks to look names up, still uid 0. No capability that could be used (permitted,

@@ -56,7 +56,11 @@ enum conf_flags {
         CONF_HAS_FWMARK = 1 << 2,
         CONF_REPLACE_PEERS = 1 << 3,
         CONF_SAVE_CONFIG = 1 << 4,
+        CONF_HAS_WORKERS = 1 << 5,
 };
+
+/* Threads that move packets. 0: as many as the machine is best served with. */
+enum { WORKERS_AUTO = 0, WORKERS_MAX = 16 };
 
 struct conf_drop { /* status: a drop counter */
         struct conf_drop *next;
@@ -70,6 +74,7 @@ struct conf {
         const char *private_key_file;
         uint16_t listen_port;
         uint32_t fwmark;
+        uint16_t workers;
         struct conf_peer *peers, **peers_end;
 
         /* of tunnel.conf only: host state */
@@ -81,7 +86,8 @@ struct conf {
         /* status, in a UAPI get */
         struct key public_key; /* the private key's; zero without one */
         struct conf_drop *drops;
-        uint32_t link_mtu; /* status: of the interface now; 0: not known */
+        uint32_t link_mtu;        /* status: of the interface now; 0: not known */
+        uint16_t workers_at_work; /* status; 0: not known */
 };
 
 /* What is wrong with a text, for a person. line and column count from 1; 0: not known. */
@@ -97,12 +103,12 @@ static inline size_t conf_pool_size(size_t len)
         return 4096 + 32 * len;
 }
 
-/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, Name). Key names and section
- * names without regard to case, '#' comments, lists by comma, a repeated list appends (DNS: a line for each element).
- * False: *error says why, and *out is not to be used. Refused are: unknown keys and sections, a peer without PublicKey
- * or twice, a Name twice, no [Interface] or two, values out of range. A key given again replaces what it said before.
- * *out has CONF_REPLACE_PEERS, and each peer PEER_REPLACE_ALLOWED_IPS, as a whole configuration does. Errors quote no
- * keys. */
+/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, Name, Workers). Key names
+ * and section names without regard to case, '#' comments, lists by comma, a repeated list appends (DNS: a line for each
+ * element). False: *error says why, and *out is not to be used. Refused are: unknown keys and sections, a peer without
+ * PublicKey or twice, a Name twice, no [Interface] or two, values out of range. A key given again replaces what it said
+ * before. *out has CONF_REPLACE_PEERS, and each peer PEER_REPLACE_ALLOWED_IPS, as a whole configuration does. Errors
+ * quote no keys. */
 bool conf_parse(struct conf *out, struct pool *pool, const char *text, size_t len, struct conf_error *error);
 
 /* Appends text to a buffer; `used` goes on counting when it is full, so a first pass with size 0 measures. The text

@@ -44,6 +44,8 @@ static void print_interface(struct writer *out, const struct conf *conf)
         print_prefixes(out, "Address", conf->addresses);
         if (conf->mtu) writer_print(out, "MTU = %u\n", conf->mtu);
         print_table(out, conf->table);
+        if (conf->flags & CONF_HAS_WORKERS && conf->workers) writer_print(out, "Workers = %u\n", conf->workers);
+        if (conf->flags & CONF_HAS_WORKERS && !conf->workers) writer_print(out, "Workers = auto\n");
         print_lines(out, "DNS", conf->dns);
         print_lines(out, "PreUp", conf->pre_up);
         print_lines(out, "PostUp", conf->post_up);

@@ -79,6 +79,17 @@ static bool next_word(struct span *rest, struct span *word)
 /* ---- [Interface] ---------------------------------------------------------------------------------------------------
  */
 
+static bool set_workers(struct parser *parser, struct span value)
+{
+        uint64_t workers = WORKERS_AUTO;
+
+        if (!span_is_nocase(value, "auto") && (!number_parse(value, WORKERS_MAX, &workers) || !workers))
+                return parse_fail_value(parser, value, "the number of threads is 1 to 16, or auto");
+        parser->conf->workers = (uint16_t)workers;
+        parser->conf->flags |= CONF_HAS_WORKERS;
+        return true;
+}
+
 static bool set_private_key(struct parser *parser, struct span value)
 {
         struct conf *conf = parser->conf;
@@ -300,6 +311,7 @@ const struct key_row key_rows[] = {
         { SECTION_INTERFACE, "Address", add_addresses },
         { SECTION_INTERFACE, "MTU", set_mtu },
         { SECTION_INTERFACE, "Table", set_table },
+        { SECTION_INTERFACE, "Workers", set_workers },
         { SECTION_INTERFACE, "DNS", add_dns },
         { SECTION_INTERFACE, "PreUp", add_pre_up },
         { SECTION_INTERFACE, "PostUp", add_post_up },

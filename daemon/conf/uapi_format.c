@@ -50,6 +50,7 @@ void uapi_format_set(const struct conf *conf, struct writer *out)
         if (conf->flags & CONF_HAS_PRIVATE_KEY) print_key(out, "private_key", &conf->private_key);
         if (conf->flags & CONF_HAS_LISTEN_PORT) writer_print(out, "listen_port=%u\n", conf->listen_port);
         if (conf->flags & CONF_HAS_FWMARK) writer_print(out, "fwmark=%u\n", conf->fwmark);
+        if (conf->flags & CONF_HAS_WORKERS) writer_print(out, "workers=%u\n", conf->workers);
         if (conf->flags & CONF_REPLACE_PEERS) writer_print(out, "replace_peers=true\n");
         for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
                 set_peer(out, peer);
@@ -70,6 +71,8 @@ void uapi_format_device(const struct conf *device, enum uapi_dialect dialect, bo
         if (device->fwmark) writer_print(out, "fwmark=%u\n", device->fwmark);
         if (dialect != UAPI_ADIT) return;
         if (device->link_mtu) writer_print(out, "link_mtu=%u\n", device->link_mtu);
+        if (device->workers) writer_print(out, "workers=%u\n", device->workers);
+        if (device->workers_at_work) writer_print(out, "workers_at_work=%u\n", device->workers_at_work);
         for (const struct conf_drop *drop = device->drops; drop; drop = drop->next)
                 writer_print(out, "drop_%s=%llu\n", drop->name, (unsigned long long)drop->count);
 }

@@ -212,6 +212,26 @@ static const char *link_mtu(struct reader *in, struct span value)
         return why;
 }
 
+static const char *read_workers(struct span value, uint16_t *out)
+{
+        uint64_t number = 0;
+        const char *why = read_number(value, WORKERS_MAX, &number);
+
+        *out = (uint16_t)number;
+        return why;
+}
+
+static const char *workers(struct reader *in, struct span value)
+{
+        in->conf->flags |= CONF_HAS_WORKERS;
+        return read_workers(value, &in->conf->workers);
+}
+
+static const char *workers_at_work(struct reader *in, struct span value)
+{
+        return read_workers(value, &in->conf->workers_at_work);
+}
+
 enum place { DEVICE = 1, PEER = 2, SET = 4, GET = 8, ADIT = 16 };
 
 static const struct key_row {
@@ -224,6 +244,8 @@ static const struct key_row {
         { "listen_port", DEVICE | SET | GET, listen_port },
         { "fwmark", DEVICE | SET | GET, fwmark },
         { "link_mtu", DEVICE | GET, link_mtu },
+        { "workers", DEVICE | SET | GET | ADIT, workers },
+        { "workers_at_work", DEVICE | GET, workers_at_work },
         { "replace_peers", DEVICE | SET, replace_peers },
         { "public_key", DEVICE | PEER | SET | GET, public_key },
         { "remove", PEER | SET, remove_peer },

@@ -1,17 +1,93 @@
-/* What the two lanes share; internal to daemon/data. */
+/* What the lanes and the owner share; internal to daemon/data. */
 #ifndef DAEMON_DATA_LANE_H
 #define DAEMON_DATA_LANE_H
 
 #include "daemon/data/data.h"
+#include "daemon/proto/worker.h"
+
+enum {
+        SLAB_ALIGN = 64,
+        TURN_BYTES = 8192,   /* small packets are read on until there are so many bytes of them, */
+        TURN_READS = 16,     /* or so many */
+        LARGE_READ = 32768,  /* who reads that much calls for help */
+        SEALED_SIZE = 80000, /* a super-packet at any usual MSS, in one go; of more, what fits at a time */
+        SENDS_MAX = 32,      /* UDP_SEGMENT batches of one slab */
+};
+
+/* What one read brought. */
+struct outbound_read {
+        enum route route;
+        uint8_t ecn;
+        struct tx tx; /* of the next segment */
+        struct offload_split split;
+};
+
+/* Datagrams of one peer, all but the last of one size, side by side. */
+struct outbound_send {
+        struct peer *peer;
+        struct endpoint to;
+        uint8_t *bytes;
+        size_t len, segment;
+        unsigned count;
+        uint8_t ecn;
+        bool closed; /* the last one was shorter: no other may follow */
+        bool data;   /* one of them is not empty */
+};
+
+struct outbound_slab {
+        _Atomic bool ready;
+        uint64_t now;
+        unsigned reads, next; /* read, and begun to be sealed */
+        bool rest;            /* what was sealed did not all fit */
+        unsigned sends;
+        size_t sealed_len;
+        struct outbound_read read[TURN_READS];
+        struct outbound_send send[SENDS_MAX];
+        /* packets with their vnet headers, and room for what sealing writes behind the last one */
+        uint8_t bytes[TURN_BYTES + PACKET_MAX + TURN_READS * 2 * SLAB_ALIGN] __attribute__((aligned(SLAB_ALIGN)));
+        uint8_t sealed[SEALED_SIZE] __attribute__((aligned(SLAB_ALIGN)));
+};
+
+struct inbound_packet {
+        struct rx rx;
+        bool opened;
+};
+
+struct inbound_slab {
+        _Atomic bool ready;
+        uint64_t now;
+        struct endpoint from;
+        uint8_t ecn;
+        size_t len, segment, at; /* of what was read, of each datagram, and how far it is opened */
+        unsigned packets, handshakes;
+        struct inbound_packet packet[OFFLOAD_BATCH];
+        struct {
+                const uint8_t *bytes;
+                size_t len;
+        } handshake[OFFLOAD_BATCH];
+        /* of who commits */
+        struct offload_packet merged[OFFLOAD_BATCH];
+        struct offload_group groups[OFFLOAD_BATCH];
+        uint8_t bytes[PACKET_MAX + 1 + SLAB_ALIGN] __attribute__((aligned(SLAB_ALIGN)));
+};
+
+bool lane_lock(struct lane *lane); /* false: somebody reads */
+void lane_unlock(struct lane *lane);
+
+/* Commits, in the order of tickets, what is ready, if nobody else is at it. `commit` gets the number of a slab in the
+ * ring, whose `ready` it cleared. */
+void lane_drain(struct data_plane *plane, enum lane_id id, _Atomic bool *(*ready)(struct data_plane *, unsigned),
+                void (*commit)(struct data_plane *, unsigned));
+/* A slab for the next ticket is free. The caller has the read lock. */
+bool lane_has_room(const struct data_plane *plane, enum lane_id id);
+/* Takes the ticket; the number of its slab. */
+unsigned lane_take(struct data_plane *plane, enum lane_id id);
+
+/* Something is left for the owner. */
+void lane_wake_owner(struct data_plane *plane);
 
 /* The counter of what sendmsg refused. */
 enum drop lane_drop(int error);
-/* Sends one datagram, counts it if the kernel refuses it, and forgets a source address that is gone. True: it went out.
- */
-bool lane_send(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram, size_t len);
-
-/* After EFFECT_FLUSH: sends what the peer has staged. */
-void outbound_flush_staged(struct data_plane *plane, struct moment at, struct peer *peer, struct effects *more);
 
 /* ECN between inner and outer header as the kernel driver does it (RFC 6040, compatibility): outward the inner bits, CE
  * as ECT(0); inward an outer CE marks an inner packet that is capable. `packet` is a whole IPv4 or IPv6 header at

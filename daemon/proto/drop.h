@@ -16,6 +16,7 @@
         X(RX_BAD_HANDSHAKE,      "rx-bad-handshake",         "handshake message that does not authenticate")     \
         X(RX_HANDSHAKE_REPLAY,   "rx-handshake-replay",      "initiation whose timestamp is not newer")          \
         X(RX_HANDSHAKE_TOO_SOON, "rx-handshake-too-soon",    "initiations of one peer under 20 ms apart")        \
+        X(RX_HANDSHAKE_OVERFLOW, "rx-handshake-overflow",    "more handshake messages than can be worked off")   \
         X(RX_UNKNOWN_INDEX,      "rx-unknown-index",         "no session or handshake has this receiver index")  \
         X(RX_SESSION_EXPIRED,    "rx-session-expired",       "session past its time or message limit")           \
         X(RX_BAD_TAG,            "rx-bad-tag",               "data that does not authenticate")                  \

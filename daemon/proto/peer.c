@@ -1,5 +1,6 @@
 #include "daemon/proto/peer.h"
 
+#include <sched.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -92,11 +93,14 @@ void endpoint_read(const struct endpoint_cell *cell, struct endpoint *out)
 
 void endpoint_write(struct endpoint_cell *cell, const struct endpoint *in)
 {
-        uint32_t version = atomic_load_explicit(&cell->version, memory_order_relaxed) + 1;
         uint64_t words[sizeof *in / sizeof(uint64_t)];
 
         memcpy(words, in, sizeof words);
+        while (atomic_exchange_explicit(&cell->writing, true, memory_order_acquire))
+                sched_yield();
+        uint32_t version = atomic_load_explicit(&cell->version, memory_order_relaxed) + 1;
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
                 atomic_store_explicit(&cell->words[version & 1][i], words[i], memory_order_release);
         atomic_store_explicit(&cell->version, version, memory_order_release);
+        atomic_store_explicit(&cell->writing, false, memory_order_release);
 }

@@ -11,9 +11,10 @@
 #include "daemon/proto/staged.h"
 #include "daemon/proto/timers.h"
 
-/* An endpoint that one thread writes at a time and any may read, whole, without waiting: the copy that is valid is left
- * alone while the other one is written. */
+/* An endpoint that any thread may read, whole, without waiting: the copy that is valid is left alone while the other
+ * one is written. Who writes waits for who is writing, which is a dozen stores. */
 struct endpoint_cell {
+        _Atomic bool writing;
         _Atomic uint32_t version; /* its low bit says which copy is valid */
         _Atomic uint64_t words[2][sizeof(struct endpoint) / sizeof(uint64_t)];
 };
@@ -40,8 +41,8 @@ struct peer {
         _Atomic uint32_t asks;
         struct peer *asks_after;         /* the next in engine->asking; who sets asks from 0 writes it */
         _Atomic uint32_t waiting;        /* packets that the owner has, or is about to have; none may pass them */
-        struct endpoint_cell published;  /* what `endpoint` was last */
-        struct endpoint_cell heard;      /* written by whoever commits the inbound lane */
+        struct endpoint_cell published;  /* where packets go: `endpoint`, or what was heard since */
+        struct endpoint_cell heard;      /* where the last one came from; until the owner has seen it */
         _Atomic bool rekeyed_on_receive; /* once for each session */
         _Atomic uint64_t rx_bytes, tx_bytes;
         bool removed;

@@ -151,14 +151,15 @@ enum find worker_find(struct engine *engine, uint64_t now, uint8_t *datagram, si
         return FIND_DROP;
 }
 
-/* The peer speaks from elsewhere than it is spoken to at. */
-static bool has_moved(struct peer *peer, const struct endpoint *from)
+/* The peer speaks from elsewhere than it is spoken to at: the very next packet follows it there. */
+static bool follow(struct peer *peer, const struct endpoint *from)
 {
         struct endpoint known;
 
         endpoint_read(&peer->published, &known);
         if (!memcmp(&known, from, sizeof known)) return false;
         endpoint_write(&peer->heard, from);
+        endpoint_write(&peer->published, from);
         return true;
 }
 
@@ -169,7 +170,7 @@ static uint32_t accepted(const struct rx *rx, uint64_t now, const struct endpoin
         uint32_t what = 0;
 
         atomic_fetch_add_explicit(&peer->rx_bytes, rx->datagram_len, memory_order_relaxed);
-        if (has_moved(peer, from)) what |= ASK_ROAM;
+        if (follow(peer, from)) what |= ASK_ROAM;
         if (timers_note_received(&peer->timers, now, data)) what |= ASK_TIMERS;
         if (rx->session == peer->sessions.next && now >= rx->session->yields_until) {
                 rx->session->proven = true;

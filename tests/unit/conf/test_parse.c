@@ -62,6 +62,9 @@ static void test_errors(void **state)
                 { I "ListenPort =", 2, 13, "ListenPort: '': a port is 0 to 65535; 0 lets the system choose" },
                 { I "ListenPort = 9999999999999999999", 2, 14,
                   "ListenPort: '9999999999999999999': a port is 0 to 65535; 0 lets the system choose" },
+                { I "Workers = 0", 2, 11, "Workers: '0': the number of threads is 1 to 16, or auto" },
+                { I "Workers = 17", 2, 11, "Workers: '17': the number of threads is 1 to 16, or auto" },
+                { I "Workers = all", 2, 11, "Workers: 'all': the number of threads is 1 to 16, or auto" },
                 { I "FwMark = 4294967296", 2, 10,
                   "FwMark: '4294967296': a mark is 1 to 4294967295, or in hex 0x1 to 0xffffffff, or off" },
                 { I "FwMark = 0x", 2, 10,
@@ -214,6 +217,13 @@ static void test_values(void **state)
         assert_true(parse(I "ListenPort = 1\nListenPort = 65535\nFwMark=0xFFFFFFFF\nMTU=65455\nTable = main"));
         assert_int_equal(conf.listen_port, 65535);
         assert_int_equal(conf.fwmark, 0xffffffff);
+        assert_false(conf.flags & CONF_HAS_WORKERS);
+        assert_true(parse(I "Workers = 16"));
+        assert_true(conf.flags & CONF_HAS_WORKERS);
+        assert_int_equal(conf.workers, 16);
+        assert_true(parse(I "Workers = 3\nworkers = Auto"));
+        assert_true(conf.flags & CONF_HAS_WORKERS);
+        assert_int_equal(conf.workers, WORKERS_AUTO);
         assert_int_equal(conf.mtu, 65455);
         assert_int_equal(conf.table, 254);
         assert_true(parse(I "Table = off\nMTU=576\nFwMark=51820\nSaveConfig=true"));

@@ -43,6 +43,7 @@ static void test_refused(void **state)
                 { "replace_peers=false", 1, 15, "replace_peers: true is the only value" },
                 { "preshared_key=" ONES, 1, 1, "preshared_key: a key of a peer comes after its public_key" },
                 { "own_public_key=" ONES, 1, 1, "unknown key" },
+                { "workers=2", 1, 1, "unknown key" }, /* Adit's own dialect has it */
                 { "drop_x=1", 1, 1, "unknown key" },
                 { PEER "listen_port=5", 2, 1, "listen_port: a key of the device comes before the first public_key" },
                 { PEER "remove=false", 2, 8, "remove: true is the only value" },
@@ -80,6 +81,9 @@ static void test_refused(void **state)
         pool_reset(&pool);
         assert_false(uapi_parse_set(&conf, &pool, UAPI_STRICT, "fwmark=1\0\n", 10, &error));
         assert_false(parse(UAPI_ADIT, PEER "name=a b"));
+        assert_false(parse(UAPI_ADIT, "workers=17\n"));
+        assert_true(parse(UAPI_ADIT, "workers=2\n"));
+        assert_int_equal(conf.workers, 2);
         assert_string_equal(error.text, "name: a name is 1 to 31 letters, digits or signs, without blanks or #");
 }
 

@@ -1,6 +1,7 @@
 # make            build/aditd and build/adit, no root needed        make demo   see it work (root)
 # make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
 # make bench      measure it beside others (root)                   make install  honours DESTDIR and PREFIX
+# make bench-micro  ns and instructions of the hot functions, one by one
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
 
 BUILD    ?= build

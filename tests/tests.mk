@@ -39,7 +39,12 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(AR_crypto)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,-lm -pthread)
 
-.PHONY: tests check check-unit check-e2e fuzz bench
+MICRO_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,tests/bench/micro.c $(wildcard tests/bench/micro/*.c))
+$(BUILD)/tests/bench/micro: $(MICRO_OBJS) $(AR_proto) $(AR_kernel) $(AR_crypto)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(call link_test,)
+
+.PHONY: tests check check-unit check-e2e fuzz bench bench-micro
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, and again under ASan and UBSan.
@@ -88,3 +93,9 @@ bench:
 	scripts/deps bench
 	$(MAKE) all $(BENCH_TOOLS)
 	BUILD=$(BUILD) scripts/bench $(BENCH)
+
+# The data plane's hot functions one by one: nanoseconds, and instructions as valgrind counts them. Needs no root when valgrind is there.
+bench-micro:
+	scripts/deps bench
+	$(MAKE) $(BUILD)/tests/bench/micro
+	BUILD=$(BUILD) scripts/bench-micro

@@ -218,14 +218,14 @@ static void test_values(void **state)
         assert_int_equal(conf.listen_port, 65535);
         assert_int_equal(conf.fwmark, 0xffffffff);
         assert_false(conf.flags & CONF_HAS_WORKERS);
+        assert_int_equal(conf.mtu, 65455);
+        assert_int_equal(conf.table, 254);
         assert_true(parse(I "Workers = 16"));
         assert_true(conf.flags & CONF_HAS_WORKERS);
         assert_int_equal(conf.workers, 16);
         assert_true(parse(I "Workers = 3\nworkers = Auto"));
         assert_true(conf.flags & CONF_HAS_WORKERS);
         assert_int_equal(conf.workers, WORKERS_AUTO);
-        assert_int_equal(conf.mtu, 65455);
-        assert_int_equal(conf.table, 254);
         assert_true(parse(I "Table = off\nMTU=576\nFwMark=51820\nSaveConfig=true"));
         assert_int_equal(conf.table, TABLE_OFF);
         assert_int_equal(conf.mtu, 576);

@@ -1,7 +1,7 @@
 # make            build/aditd and build/adit, no root needed        make demo   see it work (root)
 # make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
-# make bench      measure it beside others (root)                   make install  honours DESTDIR and PREFIX
-# make bench-micro  ns and instructions of the hot functions, one by one
+# make bench      measure it beside others (root)                   make bench-scale   the same with 1 to 10,000 peers
+# make bench-micro  ns and instructions of the hot functions        make install  honours DESTDIR and PREFIX
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
 
 BUILD    ?= build

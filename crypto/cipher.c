@@ -1,6 +1,7 @@
 #include "crypto/cipher_rows.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 /* The first row of an id is the reference that the others must agree with. */
 static const struct cipher *const rows[] = {
@@ -50,6 +51,36 @@ bool cipher_choose(const struct cipher *cipher)
         if (!cipher_cost(cipher)) return false;
         chosen[cipher->id] = cipher;
         return true;
+}
+
+bool cipher_prefer(const char *implementation)
+{
+        bool found = false;
+
+        if (strcmp(implementation, "padded") == 0) implementation = cipher_chacha_padded.implementation;
+        for (size_t i = 0; i < ROWS; i++)
+                if (strcmp(rows[i]->implementation, implementation) == 0) found |= cipher_choose(rows[i]);
+        return found;
+}
+
+/* Has a row before `end` this implementation, and a cost? */
+static bool listed(const char *implementation, size_t end)
+{
+        for (size_t i = 0; i < end; i++)
+                if (costs[i] && strcmp(rows[i]->implementation, implementation) == 0) return true;
+        return false;
+}
+
+const char *cipher_implementations(char *text, size_t size)
+{
+        size_t used = 0;
+
+        text[0] = 0;
+        for (size_t i = 0; i < ROWS && used < size; i++)
+                if (costs[i] && !listed(rows[i]->implementation, i))
+                        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                                                 rows[i]->implementation);
+        return text;
 }
 
 /* ---- Self-test --------------------------------------------------------------------------------------------------- */

@@ -61,4 +61,11 @@ uint32_t cipher_cost(const struct cipher *cipher);
 const struct cipher *cipher_row(size_t i);
 bool cipher_choose(const struct cipher *cipher);
 
+/* After cipher_init: chooses the rows of one implementation ("padded" is short for "libsodium padded"), whatever they
+ * cost; an id that it does not have keeps its choice. False, and nothing changed, when it has no row with a cost. */
+bool cipher_prefer(const char *implementation);
+
+/* The implementations that cipher_prefer takes here, "libsodium, libsodium padded": the text, cut to `size`. */
+const char *cipher_implementations(char *text, size_t size);
+
 #endif

@@ -17,7 +17,8 @@ static const char USAGE[] =
         "                                   then /etc/wireguard/NAME.conf)\n"
         "  -f  stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
         "  -V  print the version\n"
-        "Returns 0 when the interface and its sockets are ready. LOG_LEVEL=silent|error|info|verbose sets the log.\n";
+        "Returns 0 when the interface and its sockets are ready. LOG_LEVEL=silent|error|info|verbose sets the log.\n"
+        "ADIT_CIPHERS=libsodium|padded|ipsec-mb takes that implementation of the ciphers, not the fastest.\n";
 
 struct arguments {
         bool foreground;

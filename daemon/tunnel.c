@@ -42,6 +42,20 @@ static uint64_t cipher_clock(void)
         return nanoseconds(CLOCK_MONOTONIC);
 }
 
+static bool prefer_ciphers(const char *implementation)
+{
+        char here[64];
+
+        if (implementation && *implementation && !cipher_prefer(implementation)) {
+                log_print(LOG_ERR,
+                          "ADIT_CIPHERS: '%s': no such implementation in this build and on this machine; it has: %s",
+                          implementation, cipher_implementations(here, sizeof here));
+                return false;
+        }
+        log_print(LOG_DEBUG, "%s by %s", cipher_default()->name, cipher_default()->implementation);
+        return true;
+}
+
 static void fill_random(void *context, void *bytes, size_t len)
 {
         (void)context;
@@ -253,6 +267,7 @@ int tunnel_run(const struct tunnel_start *start)
         log_open_sink(tell_log, &tunnel, log_level());
         /* before confinement: ipsec-mb asks for memory and for the processor's features */
         cipher_init(workers_max() + 1, cipher_clock);
+        if (!prefer_ciphers(getenv("ADIT_CIPHERS"))) return EXIT_FAILURE;
         if (!set_up(&tunnel, start)) {
                 log_print(LOG_ERR, "tunnel process: cannot start: %s", strerror(errno));
                 return EXIT_FAILURE;

@@ -1,4 +1,4 @@
-# Sourced by scripts/bench: the two namespaces, and how each contender's link comes up and goes down between them.
+# Sourced by bench-run.sh: the two namespaces, and how each contender's link comes up and goes down between them.
 #
 #       left  192.0.2.1 e0 ======== e0 192.0.2.2  right          the tunnel inside: 10.9.0.1 and 10.9.0.2, MTU 1420
 #
@@ -8,7 +8,7 @@
 LEFT=adit-bench-$$-l RIGHT=adit-bench-$$-r # namespaces
 LINK_L=abl$$ LINK_R=abr$$                  # tunnels: /var/run/wireguard is everybody's, so the names are ours alone
 MTU=1420
-pids_left='' pids_right='' near='' far='' uapi=''
+pids_left='' pids_right='' near='' far='' uapi='' veth_off=''
 
 fail() { echo "bench: $*" >&2; exit 1; }
 note() { echo "$*" >>"$tmp/notes"; echo "bench: $*" >&2; }
@@ -52,17 +52,66 @@ end_all() { # NAMESPACE...
         return 1
 }
 
-# Drops from CONTENDERS what cannot be had here, with a note, and finds the newest wireguard-go.
+# A contender of CONTENDERS, taken apart: `kind` (veth, wireguard-go, openvpn, adit), `program` and `environment` of the daemon,
+# and the switches of scripts/bench.
+parse() { # NAME[:SWITCH=VALUE,...]
+        local item items=()
+        kind=adit program=$ADITD environment=() without='' veth_off='' only=''
+        case $1 in veth | openvpn | wireguard-go*) kind=${1%%[:@]*} ;; esac
+        case $1 in wireguard-go*) kind=wireguard-go program=${WIREGUARD_GO:-} environment=(LOG_LEVEL=error) ;; esac
+        [ "$1" = "${1#*:}" ] || IFS=, read -ra items <<<"${1#*:}"
+        for item in "${items[@]}"; do
+                case $item in
+                ADITD=*) program=${item#*=} ;;
+                WITHOUT=*) without=${item#*=} ;;
+                VETH_OFF=*) veth_off=${item#*=} ;;
+                ONLY=*) only=${item#*=} ;;
+                *) environment+=("$item") ;;
+                esac
+        done
+}
+
+# Drops from CONTENDERS what cannot be had here, with a note; finds the newest wireguard-go, and which implementation of
+# ChaCha20-Poly1305 each aditd takes: `ciphers`, "NAME IMPLEMENTATION; ...".
 choose_contenders() {
         local contender kept=()
+        ciphers='' default_cipher=''
         for contender in $CONTENDERS; do
-                case $contender in
-                wireguard-go) find_wireguard_go || { note "wireguard-go: not to be had, left out"; continue; } ;;
+                parse "$contender"
+                case $kind in
+                wireguard-go) [ -n "${WIREGUARD_GO:-}" ] || find_wireguard_go || { note "$contender: not to be had, left out"; continue; } ;;
                 openvpn) find_openvpn || continue ;;
+                adit) [ -n "$only" ] || find_cipher "$contender" || continue ;;
                 esac
                 kept+=("$contender")
         done
         CONTENDERS=${kept[*]}
+}
+
+find_cipher() { # CONTENDER, taken apart; fails when it asks for a cipher that is not there, or that is no other than adit's own
+        local name=${1%%[:@]*} cipher
+        [[ "; $ciphers" != *"; $name "* ]] || return 0
+        cipher=$(cipher_of "${environment[@]}")
+        [ "$1" != adit ] || default_cipher=$cipher
+        if [ "${environment[*]}" != "${environment[*]#ADIT_CIPHERS=}" ] && [ ${#environment[@]} = 1 ]; then
+                [ -n "$cipher" ] || { note "$name: not in this build or on this machine, left out"; return 1; }
+                [ "$cipher" != "$default_cipher" ] || { note "$name: no other than adit here, left out"; return 1; }
+        fi
+        ciphers+="${ciphers:+; }$name ${cipher:-unknown}"
+}
+
+# What an aditd says that it takes; nothing when it does not start, or is of another time.
+cipher_of() { # VAR=VALUE...
+        local tries
+        : >"$tmp/cipher"
+        on "$LEFT" timeout 10 env "$@" LOG_LEVEL=verbose "$program" -f "$LINK_L" >"$tmp/cipher" 2>&1 </dev/null &
+        for tries in {1..100}; do
+                if grep -q ' by \|: ready' "$tmp/cipher" || ! kill -0 $! 2>/dev/null; then break; fi
+                sleep 0.05
+        done
+        end_all "$LEFT"
+        wait
+        sed -n 's/.*ChaCha20-Poly1305 by //p' "$tmp/cipher"
 }
 
 find_wireguard_go() {
@@ -89,35 +138,37 @@ find_openvpn() {
         return 1
 }
 
-link_up() { # NAME[:VAR=VALUE,...]
+link_up() { # NAME[:SWITCH=VALUE,...]
         pids_left='' pids_right='' near=10.9.0.1 far=10.9.0.2 uapi=''
         : >"$tmp/log"
-        case $1 in
+        parse "$1"
+        veth_features off || return 1
+        case $kind in
         veth) near=192.0.2.1 far=192.0.2.2 ;;
-        wireguard-go) wireguard_up env LOG_LEVEL=error "$WIREGUARD_GO" || return 1 ;;
         openvpn) openvpn_up || return 1 ;;
-        *) adit_up "$1" || return 1 ;;
+        *) wireguard_up || return 1 ;;
         esac
         answered || return 1
-        [ "$1" = veth ] || pids_left=$(ip netns pids "$LEFT") pids_right=$(ip netns pids "$RIGHT")
+        [ "$kind" = veth ] || pids_left=$(ip netns pids "$LEFT") pids_right=$(ip netns pids "$RIGHT")
 }
 
-link_down() { end_all "$LEFT" "$RIGHT" || fail "a daemon does not end"; }
+link_down() {
+        end_all "$LEFT" "$RIGHT" || fail "a daemon does not end"
+        veth_features on || fail "the veth does not take its features back"
+}
 
-adit_up() { # NAME[:VAR=VALUE,...]; ADITD=... among them is another program
-        local environment=() item program=$ADITD
-        if [ "$1" != "${1#*:}" ]; then
-                IFS=, read -ra environment <<<"${1#*:}"
-                for item in "${environment[@]}"; do
-                        [ "$item" = "${item#ADITD=}" ] || program=${item#ADITD=}
+veth_features() { # on|off: those of VETH_OFF, both ends
+        local host feature
+        for host in "$LEFT" "$RIGHT"; do
+                for feature in ${veth_off//+/ }; do
+                        on "$host" ethtool -K e0 "$feature" "$1" >>"$tmp/log" 2>&1 || return 1
                 done
-        fi
-        wireguard_up env "${environment[@]}" "$program"
+        done
 }
 
 # wireguard-go and aditd are called and set up alike.
-wireguard_up() { # COMMAND...
-        wireguard_end "$LEFT" "$LINK_L" 1 "$@" && wireguard_end "$RIGHT" "$LINK_R" 2 "$@" &&
+wireguard_up() {
+        wireguard_end "$LEFT" "$LINK_L" 1 && wireguard_end "$RIGHT" "$LINK_R" 2 &&
                 wg set "$LINK_L" private-key "$tmp/l.key" listen-port 51820 \
                         peer "$(cat "$tmp/r.pub")" allowed-ips 10.9.0.2/32 endpoint 192.0.2.2:51820 >>"$tmp/log" 2>&1 &&
                 wg set "$LINK_R" private-key "$tmp/r.key" listen-port 51820 \
@@ -125,10 +176,11 @@ wireguard_up() { # COMMAND...
                 uapi=yes
 }
 
-wireguard_end() { # NAMESPACE LINK NUMBER COMMAND...
-        local host=$1 link=$2 number=$3
-        shift 3
-        on "$host" timeout 10 "$@" "$link" >>"$tmp/log" 2>&1 </dev/null || { echo "exit $? of: $*" >>"$tmp/log"; return 1; }
+wireguard_end() { # NAMESPACE LINK NUMBER
+        local host=$1 link=$2 number=$3 command=(env "${environment[@]}" "$program") features=${without//+/,}
+        [ "$kind" != wireguard-go ] || features=${features/tun/tun=$link}
+        [ -z "$without" ] || command=("$BUILD/tests/bench/without" "$features" "${command[@]}")
+        on "$host" timeout 10 "${command[@]}" "$link" >>"$tmp/log" 2>&1 </dev/null || { echo "exit $? of: ${command[*]}" >>"$tmp/log"; return 1; }
         ip -n "$host" address add "10.9.0.$number/24" dev "$link" >>"$tmp/log" 2>&1 &&
                 ip -n "$host" link set "$link" mtu $MTU up >>"$tmp/log" 2>&1
 }

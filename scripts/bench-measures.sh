@@ -1,4 +1,4 @@
-# Sourced by scripts/bench: the measures of one turn. Each writes its samples as lines `CONTENDER ROUND KEY VALUE` into $tmp/samples.
+# Sourced by bench-run.sh: the measures of one turn. Each writes its samples as lines `CONTENDER ROUND KEY VALUE` into $tmp/samples.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 sample() { printf '%s\t%s\t%s\t%s\n' "${contender%%:*}" "$round" "$1" "$2" >>"$tmp/samples"; }
@@ -14,10 +14,14 @@ measure() { # COMMAND...: one that fails costs its own samples only
 
 measures() {
         local trial=$((SECONDS_EACH * 50)) pings=100
-        [ -z "$quick" ] || pings=75
+        if [ "$only" = tcp1 ]; then
+                measure tcp tcp1 -P 1
+                return
+        fi
+        [ -z "$quick" ] || pings=40
         measure rtt idle 20000 $pings
         measure tcp tcp1 -P 1
-        measure rtt_under_load
+        measure rtt_under load
         [ -z "$quick" ] || return 0
         measure rtt warm 500 $((SECONDS_EACH * 700))
         measure tcp tcp4 -P 4
@@ -67,17 +71,18 @@ tcp() { # KEY IPERF3-OPTION...: rate, retransmits; the memory of the daemons at 
         samples "${key}_" <"$tmp/tcp"
 }
 
-# 5 ms apart, while one stream runs as fast as it can: from when it is up to speed until just before it ends.
-rtt_under_load() {
+# 5 ms apart, while one stream runs as fast as it can: from when it is up to speed until just before it ends. The stream's rate too.
+rtt_under() { # KEY
         local client status=0
         serve || return 1
         drive "$tmp/iperf" -P 1 &
         client=$!
         sleep 0.4
-        rtt load 5000 $(((SECONDS_EACH - 1) * 200)) || status=1
+        rtt "$1" 5000 $(((SECONDS_EACH - 1) * 200)) || status=1
         kill -0 "$client" 2>/dev/null || status=1 # or it was not all under load
         wait "$client" || status=1
-        return $status
+        [ $status = 0 ] && python3 "$root/scripts/bench-report.py" iperf "$tmp/iperf" 0 0 >"$tmp/tcp" || return 1
+        sed -n '/^gbit/p' "$tmp/tcp" | samples "$1_"
 }
 
 udp() { # PACKET-SIZE TRIAL-MS
@@ -114,22 +119,30 @@ steal_ticks() { awk '$1 == "cpu" { print $9 }' /proc/stat; }
 busy_percent() {
         local busy idle
         busy=$(machine_ticks) idle=$(idle_ticks)
-        sleep 0.4
+        sleep "$([ -n "$quick" ] && echo 0.2 || echo 0.4)"
         busy=$(($(machine_ticks) - busy)) idle=$(($(idle_ticks) - idle))
         echo $((busy * 100 / (busy + idle > 0 ? busy + idle : 1)))
 }
 
+# Of each process: its name, RSS and PSS in kB.
+process_memory() { # PID...
+        local pid
+        for pid in "$@"; do
+                awk -v name="$(cat "/proc/$pid/comm")" '$1 == "Rss:" { rss = $2 } $1 == "Pss:" { pss = $2 } END { print name, rss, pss }' \
+                        "/proc/$pid/smaps_rollup"
+        done
+}
+
+daemon_memory() { # "PID...": its processes' number, RSS and PSS together
+        # shellcheck disable=SC2086
+        process_memory $1 | awk '{ rss += $2; pss += $3 } END { print NR, rss, pss }'
+}
+
 # RSS and PSS of each process, and of each daemon: the larger of the two ends.
 memory() {
-        local end pid file
-        for end in left right; do
-                local -n pids=pids_$end
-                for pid in $pids; do
-                        awk -v name="$(cat "/proc/$pid/comm")" -v end=$end \
-                                '$1 == "Rss:" { rss = $2 } $1 == "Pss:" { pss = $2 } END { print end, name, rss, pss }' "/proc/$pid/smaps_rollup"
-                done
-        done >"$tmp/memory"
-        [ -s "$tmp/memory" ] || return 0
+        [ -n "$pids_left" ] || return 0
+        # shellcheck disable=SC2086
+        { process_memory $pids_left | sed 's/^/left /'; process_memory $pids_right | sed 's/^/right /'; } >"$tmp/memory"
         awk '{ rss[$1] += $3; pss[$1] += $4; n = ++seen[$1, $2]; if ($1 == "left") {
                         printf "process.%s.%d.rss_mb %.2f\nprocess.%s.%d.pss_mb %.2f\n", $2, n, $3 / 1024, $2, n, $4 / 1024 } }
                 END { for (end in rss) { if (rss[end] > most) most = rss[end]; if (pss[end] > most_pss) most_pss = pss[end] }
@@ -140,9 +153,11 @@ memory() {
 # One line a turn, so that a long run shows life.
 progress() {
         awk -F'\t' -v name="${contender%%:*}" -v round="$round" -v rounds="$ROUNDS" '
+                function show(key, what, unit) { if (key in v) printf "   %s %8.2f %s", what, v[key], unit }
                 $1 == name && $2 == round { v[$3] = $4 }
-                END { printf "round %d of %d  %-14s 1 stream %6.2f Gbit/s   idle %7.1f us   under load %8.1f us\n", round, rounds, name,
-                        v["tcp1_gbit"], v["rtt_idle_p50_us"], v["rtt_load_p50_us"] }' "$tmp/samples" >&2
+                END { printf "round %d of %d  %-27s", round, rounds, name
+                        show("tcp1_gbit", "1 stream", "Gbit/s"); show("rtt_idle_p50_us", "idle", "us")
+                        show("rtt_load_p50_us", "under load", "us"); print "" }' "$tmp/samples" >&2
 }
 
 # What was measured, on what: lines `KEY VALUE`.
@@ -155,8 +170,10 @@ facts() {
         echo "iperf3 $(iperf3 --version | awk '{ print $2; exit }'), TCP $(on "$LEFT" cat /proc/sys/net/ipv4/tcp_congestion_control)"
         echo "rounds $ROUNDS"
         echo "seconds_each $SECONDS_EACH"
-        echo "loss_allowed $LOSS"
+        [ -z "${LOSS:-}" ] || echo "loss_allowed $LOSS"
+        [ -z "${STORM_RATE:-}" ] || echo "storm_rate $STORM_RATE"
         echo "contenders $CONTENDERS"
+        echo "ciphers $ciphers"
         [ -z "${BENCH_ETHTOOL:-}" ] || echo "ethtool $BENCH_ETHTOOL"
         echo "load_at_start $(cut -d' ' -f1-3 /proc/loadavg)"
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The statistics of scripts/bench.
+"""The statistics of scripts/bench and scripts/bench-scale.
 
 bench-report.py iperf FILE DAEMON-TICKS MACHINE-TICKS   lines `KEY VALUE` of one iperf3 -J result and the CPU spent on it
 bench-report.py report DIR OUT CONTENDERS               from DIR/samples, DIR/facts and DIR/notes: tables on stdout, and
                                                         OUT.txt (the same), OUT.json, OUT.svg (when gnuplot is there)
+bench-report.py scale DIR OUT CONTENDERS                the same of contenders PROGRAM@PEERS
 """
 import json
 import os
@@ -40,6 +41,30 @@ ROWS = [
     ("rss_mb", "RSS under load, MiB", 1, 1, True),
     ("pss_mb", "PSS under load, MiB", 1, 1, True),
 ]
+# What the switches of a contender do (scripts/bench), for the notes.
+SWITCHES = {
+    "WITHOUT=tun": "no TUN offloads: the kernel refuses TUNSETOFFLOAD and super-packet writes (aditd), or gives a TUN "
+                   "without vnet headers (wireguard-go)",
+    "WITHOUT=udp": "the kernel refuses UDP_SEGMENT and UDP_GRO",
+    "WITHOUT=tun+udp": "without those of the TUN (as no-tun-offload) and of UDP (as no-udp-offload)",
+    "VETH_OFF=tx-udp-segmentation": "the veth has tx-udp-segmentation off, so that no read is coalesced",
+}
+# The issue's table: label, key, ratio to wireguard-go or None for the value itself, must, aim, whether less is better, who.
+TARGETS = [
+    ("1 stream / wireguard-go, libsodium only", "tcp1_gbit", True, 1.5, 1.75, False, "libsodium"),
+    ("1 stream / wireguard-go, ipsec-mb", "tcp1_gbit", True, 1.85, 2.2, False, "ipsec-mb"),
+    ("CPU s/GB / wireguard-go's, libsodium only", "tcp1_daemons_s_per_gb", True, 0.62, 0.5, True, "libsodium"),
+    ("CPU s/GB / wireguard-go's, ipsec-mb", "tcp1_daemons_s_per_gb", True, 0.45, 0.38, True, "ipsec-mb"),
+    ("RTT idle p50 / wireguard-go's", "rtt_idle_p50_us", True, 0.6, 0.4, True, "default"),
+    ("RTT under load p50 / wireguard-go's", "rtt_load_p50_us", True, 0.35, 0.15, True, "default"),
+    ("UDP 64 B without loss / wireguard-go's", "udp64_noloss_pps", True, 2.5, 4, False, "default"),
+    ("UDP 64 B delivered of a flood / w.-go's", "udp64_flood_pps", True, 2.5, 4, False, "default"),
+    ("RSS under load, whole daemon, MB", "rss_mb", False, 12, 8, True, "default"),
+    ("retransmits, 1 stream, worst round", "tcp1_retransmits", False, 0, 0, True, "default"),
+    ("retransmits, 4 streams, worst round", "tcp4_retransmits", False, 0, 0, True, "default"),
+    ("reordered UDP 64 B, worst round", "udp64_reordered", False, 0, 0, True, "default"),
+    ("reordered UDP 1400 B, worst round", "udp1400_reordered", False, 0, 0, True, "default"),
+]
 NOTES = """\
 Each value is the median of the rounds; after it, half of what lies between the lowest and the highest, in percent.
 TCP by iperf3, 4 reversed is -P 4 -R. UDP sizes are whole IP packets: `no loss` is the best rate with a part of at most
@@ -48,6 +73,49 @@ RTT by ICMP: idle 20 ms apart, warm 0.5 ms apart, under load 5 ms apart beside o
 daemons (user and system time of all their processes), and of the whole machine with iperf3 and the kernel. RSS and PSS:
 of all processes of the daemon at one end (the larger end), late in the 1-stream test. Handshakes: 400 peers that call the right end at
 once, 16 unanswered at a time, from the first initiation to the last response."""
+SCALE_ROWS = [
+    ("tcp1_gbit", "TCP 1 stream, Gbit/s", 2, 1, True),
+    ("tcp1_retransmits", "retransmits", 0, 1, False),
+    ("rtt_idle_p50_us", "RTT idle p50, us", 1, 1, True),
+    ("rtt_warm_p50_us", "RTT warm p50, us", 1, 1, True),
+    ("load_gbit", "pinged stream, Gbit/s", 2, 1, True),
+    ("rtt_load_p50_us", "RTT under it p50, us", 1, 1, True),
+    ("rtt_load_p99_us", "RTT under it p99, us", 1, 1, True),
+    ("storm_gbit", "storm: stream, Gbit/s", 2, 1, True),
+    ("storm_kept", "storm: rate kept, part", 2, 1, False),
+    ("rtt_storm_p50_us", "storm: RTT p50, us", 1, 1, True),
+    ("rtt_storm_p99_us", "storm: RTT p99, us", 1, 1, True),
+    ("storm_answered_per_s", "storm: answered a second", 0, 1, False),
+    ("handshakes_per_s", "handshakes a second", 0, 1, True),
+    ("tcp1_daemons_s_per_gb", "CPU of daemons, s/GB", 2, 1, True),
+    ("loaded_pss_kb", "PSS before traffic, MiB", 1, 1 / 1024, False),
+    ("peer_bytes", "memory a peer, bytes", 0, 1, False),
+    ("session_peer_bytes", "  with a session, bytes", 0, 1, False),
+    ("sessions_unanswered", "  without an answer", 0, 1, False),
+    ("load_ms", "wg addconf, ms", 1, 1, False),
+    ("start_ms", "start with a file, ms", 1, 1, False),
+]
+SCALE_NOTES = """\
+Peers are those of the right end, ten allowed IPs each (half /28, half IPv6 /64); one has the link and all traffic. Medians of the rounds.
+RTT: idle 20 ms apart, warm 0.5 ms, under a stream 5 ms. The storm: 1000 peers more, {storm_rate} handshakes a second in all, beside the
+pinged stream: both rows of it are to be compared with those of the pinged stream. `rate kept`: the first by the second. Handshakes a
+second: 400 peers more that call at once, 16 unanswered at a time. Memory a peer: PSS of the right daemon's processes after the peers
+were added less that before, by their number; with a session: after each of them shook hands once, as they all do before the rest is
+measured. wg addconf: of all peers but the first, wg itself included. Start with a file: aditd -c with all but the first peer, until
+it is ready."""
+# label, key, must, aim
+SCALE_TARGETS = [
+    ("rate lost, 1 stream, %", "tcp1_gbit", 5, 1),
+    ("RTT lost, idle p50, %", "rtt_idle_p50_us", 5, 1),
+    ("RTT lost, warm p50, %", "rtt_warm_p50_us", 5, 1),
+]
+SCALE_PANELS = [
+    ("TCP 1 stream, Gbit/s", "tcp1_gbit"),
+    ("beside a storm of handshakes, Gbit/s", "storm_gbit"),
+    ("RTT idle p50, us", "rtt_idle_p50_us"),
+    ("RTT warm p50, us", "rtt_warm_p50_us"),
+    ("PSS before traffic, KiB", "loaded_pss_kb"),
+]
 PANELS = [
     ("TCP, Gbit/s", [("tcp1_gbit", "1"), ("tcp4_gbit", "4"), ("tcp4r_gbit", "4 reversed")], False),
     ("UDP without loss, kpps", [("udp64_noloss_pps", "64 B"), ("udp1400_noloss_pps", "1400 B")], False),
@@ -118,12 +186,13 @@ def ratio_cell(value):
     return "-" if value is None else f"{value:.3g}" if value < 10 else f"{value:.0f}"
 
 
-def table(title, names, rows):
+def table(title, names, rows, margin=0):
     """rows: (label, cells)"""
+    margin = max(margin, 26, *(len(label) + 1 for label, _ in rows))
     widths = [max(len(name), *(len(cells[i]) for _, cells in rows)) + 2 for i, name in enumerate(names)]
-    lines = [f"{title:26}" + "".join(f"{name:>{width}}" for name, width in zip(names, widths))]
+    lines = [f"{title:{margin}}" + "".join(f"{name:>{width}}" for name, width in zip(names, widths))]
     for label, cells in rows:
-        lines.append(f"{label:26}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)))
+        lines.append(f"{label:{margin}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)))
     return lines
 
 
@@ -140,6 +209,65 @@ def tables(results, names):
             (label, [ratio_cell(ratio(results, name, key, base)) for name in others])
             for key, label, _, _, meaningful in present if meaningful and key in results[base]])
     return lines
+
+
+def switches_of(spec):
+    """The switches that make a contender's row, in words; none for one with all its offloads."""
+    items = spec.split(":", 1)[1].split(",") if ":" in spec else []
+    return [SWITCHES.get(item, item) for item in items if item.split("=")[0] in ("WITHOUT", "VETH_OFF")]
+
+
+def without_table(results, short, specs):
+    """A row for each contender of which only the one stream was measured, and beside it what it is with everything on."""
+    columns = [("Gbit/s", "tcp1_gbit", 2), ("CPU s/GB", "tcp1_daemons_s_per_gb", 2), ("retransmits", "tcp1_retransmits", 0)]
+    rows = []
+    notes = []
+    for name in short:
+        base = "wireguard-go" if name.startswith("wireguard-go") else "adit"
+        peer = name.replace("adit", "wireguard-go", 1) if base == "adit" else ""
+        cells = [value_cell(results[name], key, decimals, 1) for _, key, decimals in columns]
+        cells += [ratio_cell(ratio(results, name, key, base)) for _, key, _ in columns[:2]]
+        cells += [ratio_cell(ratio(results, name, "tcp1_gbit", peer))]
+        rows.append((name, cells))
+        notes += [f"{name}: {text}" for text in switches_of(specs[name])]
+    if not rows:
+        return []
+    heads = [head for head, _, _ in columns] + ["Gbit/s / with", "CPU / with", "/ wireguard-go, same"]
+    return [""] + table("TCP 1 stream, offloads off", heads, rows) + [f"  {note}" for note in notes]
+
+
+def target_lines(results, names, facts):
+    """What the run reached of what is wanted. Reports, and fails nothing."""
+    ciphers = dict(item.split(" ", 1) for item in facts.get("ciphers", "").split("; ") if " " in item)
+    libsodium = [name for name in names if ciphers.get(name, "").startswith("libsodium")]
+    who = {
+        "libsodium": next((name for name in libsodium if ciphers[name] == "libsodium padded"), next(iter(libsodium), None)),
+        "ipsec-mb": next((name for name in names if ciphers.get(name) == "ipsec-mb"), None),
+        "default": "adit" if "adit" in names else None,
+    }
+    rows = []
+    for label, key, relative, must, aim, less, which in TARGETS:
+        name = who[which]
+        if not name or key not in results[name]:
+            continue
+        if relative:
+            value = ratio(results, name, key, "wireguard-go")
+        else:
+            value = results[name][key]["median"] * 1.048576 if key == "rss_mb" else results[name][key]["max"]
+        if value is not None:
+            rows.append(target(label, value, must, aim, less, name))
+    return [""] + table("targets", TARGET_HEADS, rows, 42) if rows else []
+
+
+TARGET_HEADS = ["reached", "must", "aim", "", "by"]
+
+
+def target(label, value, must, aim, less, name):
+    def good(limit):
+        return value <= limit if less else value >= limit
+    verdict = "reached, aim too" if good(aim) else "reached" if good(must) else "missed"
+    bound = "<=" if less else ">="
+    return label, [f"{value:.3g}" if value < 100 else f"{value:.0f}", f"{bound} {must:g}", f"{bound} {aim:g}", verdict, name]
 
 
 def processes(results, names):
@@ -165,25 +293,14 @@ def quietness(samples, facts):
     return [text] + ([warning] if statistics.median(busy) > 5 or max(busy) > 25 else [])
 
 
-def plot(out, results, names):
+def draw(out, width, panels):
+    """panels: lists of gnuplot lines, side by side in OUT.svg; the file's name, or None"""
     if not shutil.which("gnuplot"):
         return None
-    panels = [(title, [(key, label) for key, label in bars if any(key in results[name] for name in names)], log)
-              for title, bars, log in PANELS]
-    panels = [panel for panel in panels if panel[1]]
-    script = [f"set terminal svg size {360 * len(panels)},420 font 'sans,12' background 'white'", f"set output '{out}.svg'",
-              f"set multiplot layout 1,{len(panels)}", "set style data histogram", "set style histogram clustered gap 1",
-              "set style fill solid 0.9 border -1", "set grid ytics", "set datafile missing '-'"]
-    for number, (title, bars, log) in enumerate(panels):
-        script += [f"set title '{title}'", "set logscale y" if log else "unset logscale y",
-                   "set yrange [1:*]" if log else "set yrange [0:*]", "unset key" if number else "set key outside bottom center",
-                   f"$panel{number} << END"]
-        for key, label in bars:
-            factor = next(row[3] for row in ROWS if row[0] == key)
-            values = [str(results[name][key]["median"] * factor) if key in results[name] else "-" for name in names]
-            script.append(" ".join([f'"{label}"'] + values))
-        series = [f"$panel{number} using {i + 2}:xtic(1) title '{name}'" for i, name in enumerate(names)]
-        script += ["END", "plot " + ", ".join(series)]
+    script = [f"set terminal svg size {width * len(panels)},420 font 'sans,12' background 'white'", f"set output '{out}.svg'",
+              f"set multiplot layout 1,{len(panels)}", "set grid ytics", "set datafile missing '-'"]
+    for number, lines in enumerate(panels):
+        script += ["unset key" if number else "set key outside bottom center"] + lines
     with open(f"{out}.gnuplot", "w", encoding="utf-8") as file:
         file.write("\n".join(script) + "\n")
     done = subprocess.run(["gnuplot", f"{out}.gnuplot"], capture_output=True, text=True, check=False)
@@ -193,41 +310,154 @@ def plot(out, results, names):
     return f"{out}.svg"
 
 
-def report(folder, out, contenders):
-    samples = read_samples(f"{folder}/samples")
-    facts = read_facts(f"{folder}/facts")
+def plot(out, results, names):
+    """A panel for each kind of measure, a bar for each contender."""
+    panels = []
+    for title, bars, log in PANELS:
+        bars = [(key, label) for key, label in bars if any(key in results[name] for name in names)]
+        if not bars:
+            continue
+        data = f"$panel{len(panels)}"
+        lines = ["set style data histogram", "set style histogram clustered gap 1", "set style fill solid 0.9 border -1",
+                 f"set title '{title}'", "set logscale y" if log else "unset logscale y",
+                 "set yrange [1:*]" if log else "set yrange [0:*]", f"{data} << END"]
+        for key, label in bars:
+            factor = next(row[3] for row in ROWS if row[0] == key)
+            values = [str(results[name][key]["median"] * factor) if key in results[name] else "-" for name in names]
+            lines.append(" ".join([f'"{label}"'] + values))
+        series = [f"{data} using {i + 2}:xtic(1) title '{name}'" for i, name in enumerate(names)]
+        panels.append(lines + ["END", "plot " + ", ".join(series)])
+    return draw(out, 360, panels) if panels else None
+
+
+def plot_scale(out, results, programs, counts):
+    """A panel for each measure, a line over the number of peers for each program."""
+    panels = []
+    for title, key in SCALE_PANELS:
+        data = f"$panel{len(panels)}"
+        lines = [f"set title '{title}'", "set logscale x", "set yrange [0:*]", f"{data} << END"]
+        for count in counts:
+            cells = [results[f"{program}@{count}"].get(key) for program in programs]
+            lines.append(" ".join([str(count)] + [str(cell["median"]) if cell else "-" for cell in cells]))
+        series = [f"{data} using 1:{i + 2} with linespoints title '{name}'" for i, name in enumerate(programs)]
+        panels.append(lines + ["END", "plot " + ", ".join(series)])
+    return draw(out, 320, panels)
+
+
+def fact_lines(facts):
+    return [f"{key.replace('_', ' ')}: {value}" for key, value in facts.items() if key != "machine_steal_ticks"]
+
+
+def read_run(folder):
     with open(f"{folder}/notes", encoding="utf-8") as file:
         notes = file.read().splitlines()
-    names = [name.split(":")[0] for name in contenders.split()]
-    names = [name for name in names if len(samples.get(name, {})) > 1]
-    if not names:
-        return 1
-    results = summaries(samples, names)
+    return read_samples(f"{folder}/samples"), read_facts(f"{folder}/facts"), notes
+
+
+def shortages(results, names, facts):
+    """Notes on what was measured less often than it should be."""
     rounds = int(facts["rounds"])
+    notes = []
     for name in names:
-        short = sorted({key.split("_")[0] for key, cell in results[name].items() if len(cell["samples"]) < rounds})
-        if short:
-            notes.append(f"{name}: fewer than {rounds} samples of {', '.join(short)}")
+        lacking = sorted({key.split("_")[0] for key, cell in results[name].items() if len(cell["samples"]) < rounds})
+        if lacking:
+            notes.append(f"{name}: fewer than {rounds} samples of {', '.join(lacking)}")
     if rounds < 5:
         notes.append("medians of fewer than 5 rounds: for a look, not for a claim")
-    lines = [f"{key.replace('_', ' ')}: {value}" for key, value in facts.items() if key != "machine_steal_ticks"]
-    lines += [""] + tables(results, names) + [""] + processes(results, names) + [""]
-    lines += NOTES.format(**facts).splitlines() + quietness(samples, facts) + [f"note: {text}" for text in notes]
+    return notes
+
+
+def write(out, lines, document):
     print("\n".join(lines))
     with open(f"{out}.txt", "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
+    with open(f"{out}.json", "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+
+
+def written(out, svg):
+    print(f"written: {', '.join(filter(None, [f'{out}.txt', f'{out}.json', svg]))}")
+
+
+def report(folder, out, contenders):
+    samples, facts, notes = read_run(folder)
+    specs = {spec.split(":")[0]: spec for spec in contenders.split()}
+    names = [name for name in specs if len(samples.get(name, {})) > 1]
+    if not names:
+        return 1
+    results = summaries(samples, names)
+    short = [name for name in names if "ONLY=" in specs[name]]
+    full = [name for name in names if name not in short]
+    notes += shortages(results, names, facts)
+    lines = fact_lines(facts) + [""] + (tables(results, full) if full else []) + without_table(results, short, specs)
+    lines += target_lines(results, full, facts) + [""] + processes(results, full) + [""]
+    lines += NOTES.format(**facts).splitlines() + quietness(samples, facts) + [f"note: {text}" for text in notes]
     ratios = {base: {name: {row[0]: ratio(results, name, row[0], base) for row in ROWS if row[4] and row[0] in results[name]}
                      for name in names if name != base} for base in ("wireguard-go", "veth") if base in names}
-    with open(f"{out}.json", "w", encoding="utf-8") as file:
-        json.dump({"facts": facts, "notes": notes, "results": results, "ratios": ratios}, file, indent=1)
-        file.write("\n")
-    svg = plot(out, results, names)
-    print(f"written: {', '.join(filter(None, [f'{out}.txt', f'{out}.json', svg]))}")
+    write(out, lines, {"facts": facts, "notes": notes, "results": results, "ratios": ratios})
+    written(out, plot(out, results, full))
+    return 0
+
+
+def scale_tables(results, programs, counts):
+    lines = []
+    for program in programs:
+        names = [f"{program}@{count}" for count in counts]
+        present = [row for row in SCALE_ROWS if any(row[0] in results[name] for name in names)]
+        lines += table(f"{program}, peers:", [str(count) for count in counts], [
+            (label, [value_cell(results[name], key, decimals, factor) for name in names])
+            for key, label, decimals, factor, _ in present]) + [""]
+        if counts[0] == 1 and counts[1:]:
+            lines += table("  ratio to 1 peer", [str(count) for count in counts[1:]], [
+                (f"  {label}", [ratio_cell(ratio(results, name, key, names[0])) for name in names[1:]])
+                for key, label, _, _, meaningful in present if meaningful]) + [""]
+    if {"adit", "wireguard-go"} <= set(programs):
+        lines += table("adit / wireguard-go", [str(count) for count in counts], [
+            (label, [ratio_cell(ratio(results, f"adit@{count}", key, f"wireguard-go@{count}")) for count in counts])
+            for key, label, _, _, _ in SCALE_ROWS if any(key in results[f"wireguard-go@{count}"] for count in counts)]) + [""]
+    return lines
+
+
+def scale_targets(results, counts):
+    most = f"adit@{counts[-1]}"
+    rows = []
+    for key, what in (("peer_bytes", "idle peer"), ("session_peer_bytes", "idle peer with session")):
+        if key in results.get(most, {}):
+            rows.append(target(f"bytes an {what}, {counts[-1]} peers", results[most][key]["median"], 4096, 4096, True, "adit"))
+    for label, key, must, aim in SCALE_TARGETS:
+        value = ratio(results, most, key, "adit@1") if most in results and "adit@1" in results else None
+        if value is not None and counts[-1] > 1:
+            lost = 100 * (value - 1 if key.startswith("rtt") else 1 - value)
+            rows.append(target(f"{label}, 1 to {counts[-1]} peers", lost, must, aim, True, "adit"))
+    return table("targets", TARGET_HEADS, rows, 42) + [""] if rows else []
+
+
+def scale(folder, out, contenders):
+    samples, facts, notes = read_run(folder)
+    names = [name for name in contenders.split() if len(samples.get(name, {})) > 1]
+    if not names:
+        return 1
+    results = summaries(samples, contenders.split())
+    for name in names:
+        pairs = zip(samples[name].get("storm_gbit", []), samples[name].get("load_gbit", []))
+        kept = [storm / load for storm, load in pairs if load]
+        if kept:
+            results[name]["storm_kept"] = summary(kept)
+    programs = list(dict.fromkeys(name.split("@")[0] for name in contenders.split()))
+    counts = sorted({int(name.split("@")[1]) for name in contenders.split()})
+    notes += shortages(results, names, facts)
+    lines = fact_lines(facts) + [""] + scale_tables(results, programs, counts) + scale_targets(results, counts)
+    lines += SCALE_NOTES.format(**facts).splitlines() + quietness(samples, facts) + [f"note: {text}" for text in notes]
+    ratios = {name: {row[0]: ratio(results, name, row[0], f"{name.split('@')[0]}@1") for row in SCALE_ROWS if row[0] in results[name]}
+              for name in names if not name.endswith("@1")}
+    write(out, lines, {"facts": facts, "notes": notes, "results": results, "ratios_to_1": ratios})
+    written(out, plot_scale(out, results, programs, counts))
     return 0
 
 
 if __name__ == "__main__":
-    commands = {("iperf", 5): iperf, ("report", 5): report}
+    commands = {("iperf", 5): iperf, ("report", 5): report, ("scale", 5): scale}
     command = commands.get((sys.argv[1] if len(sys.argv) > 1 else "", len(sys.argv)))
     if not command:
         sys.exit(__doc__)

@@ -44,7 +44,7 @@ $(BUILD)/tests/bench/micro: $(MICRO_OBJS) $(AR_proto) $(AR_kernel) $(AR_crypto)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,)
 
-.PHONY: tests check check-unit check-e2e fuzz bench bench-micro
+.PHONY: tests check check-unit check-e2e fuzz bench bench-scale bench-micro
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, and again under ASan and UBSan.
@@ -88,11 +88,11 @@ demo:
 	$(MAKE) all
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) scripts/demo
 
-# Beside raw veth, Debian's newest wireguard-go and OpenVPN, in one run; BENCH=--quick for a few measures.
-bench:
+# Beside raw veth, Debian's newest wireguard-go and OpenVPN, in one run; with 1 to 10,000 peers; BENCH=--quick for a few measures.
+bench bench-scale:
 	scripts/deps bench
 	$(MAKE) all $(BENCH_TOOLS)
-	BUILD=$(BUILD) scripts/bench $(BENCH)
+	BUILD=$(BUILD) scripts/$@ $(BENCH)
 
 # The data plane's hot functions one by one: nanoseconds, and instructions as valgrind counts them. Needs no root when valgrind is there.
 bench-micro:

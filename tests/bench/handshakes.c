@@ -1,9 +1,12 @@
-/* Handshakes a second that a responder answers, when so many peers come back at once.
- *   handshakes peers SEED COUNT                                  prints COUNT peers for `wg addconf`
- *   handshakes run SEED COUNT WINDOW ADDRESS PORT PUBLIC-KEY     one initiation of each, WINDOW of them at a time
- * unanswered The peers' keys come from SEED (any text), so that both calls mean the same ones. The initiations are made
- * beforehand and the responses verified afterwards: the time between is the responder's. COUNT stays below what either
- * side calls a flood. Prints `per_s` and `unanswered`; exit 1 when a response is not authentic. */
+/* Handshakes a second that a responder answers, when so many peers come back at once; and a storm of them beside
+ * traffic. handshakes peers SEED COUNT [PREFIXES]                       prints COUNT peers for `wg addconf`, PREFIXES
+ * allowed IPs each, half IPv4 and half IPv6 handshakes run SEED COUNT WINDOW ADDRESS PORT PUBLIC-KEY     one initiation
+ * of each, WINDOW of them at a time unanswered handshakes storm SEED COUNT RATE SECONDS ADDRESS PORT PUBLIC-KEY RATE a
+ * second, of each in turn, answered or not The peers' keys come from SEED (any text), so that all calls mean the same
+ * ones. The initiations are made beforehand and the responses verified afterwards: the time between is the responder's.
+ * COUNT stays below what either side calls a flood. `run` prints `per_s` and `unanswered`; exit 1 when a response is
+ * not authentic. `storm` prints `ready` when its initiations are made, begins when it reads a line or the end of its
+ * input, and prints `offered_per_s` and `answered_per_s`. */
 #include "crypto/cookie.h"
 #include "crypto/noise.h"
 
@@ -17,7 +20,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { MAX_COUNT = 10000, SILENCE_MS = 500 };
+enum { MAX_COUNT = 10000, MAX_STORM = 200000, MAX_PREFIXES = 50, SILENCE_MS = 500, TICK_NS = 500000 };
 
 struct caller {
         struct identity self;
@@ -54,7 +57,16 @@ static void make_identity(struct identity *self, const char *seed, int number)
         noise_identity_init(self, &private_key);
 }
 
-static void print_peers(const char *seed, int count)
+/* The `number`th of the prefixes of all peers: none twice, and none that a tunnel of the benchmark uses. */
+static void print_prefix(int number)
+{
+        unsigned at = (unsigned)number / 2;
+
+        if (number % 2) printf("fd00:ad17:%x:%x::/64", at >> 16, at & 0xffff);
+        else printf("10.%u.%u.%u/28", 128 + (at >> 12), at >> 4 & 255, (at & 15) << 4);
+}
+
+static void print_peers(const char *seed, int count, int prefixes)
 {
         struct identity self;
         char text[KEY_BASE64_LEN];
@@ -63,21 +75,34 @@ static void print_peers(const char *seed, int count)
                 make_identity(&self, seed, i);
                 key_to_base64(text, &self.public_key);
                 printf("[Peer]\nPublicKey = %s\n", text);
+                for (int k = 0; k < prefixes; k++) {
+                        printf(k ? ", " : "AllowedIPs = ");
+                        print_prefix(i * prefixes + k);
+                }
+                if (prefixes) putchar('\n');
         }
 }
 
-/* Everything up to the send. */
 static void prepare(struct caller *caller, const char *seed, int number, const struct key *responder)
 {
-        const uint8_t timestamp[MESSAGE_TIMESTAMP_LEN] = { 0x40, 1 };
+        make_identity(&caller->self, seed, number);
+        if (noise_precompute(&caller->handshake, &caller->self, responder)) return;
+        errno = EKEYREJECTED;
+        die("responder");
+}
+
+/* Everything up to the send. `turn` is the initiator's clock. */
+static void initiate(struct caller *caller, uint32_t index, uint32_t turn, const struct key *responder)
+{
+        const uint8_t timestamp[MESSAGE_TIMESTAMP_LEN] = {
+                0x40, 1, 0, 0, (uint8_t)(turn >> 24), (uint8_t)(turn >> 16), (uint8_t)(turn >> 8), (uint8_t)turn
+        };
         struct cookie_jar jar;
         struct key ephemeral;
 
-        make_identity(&caller->self, seed, number);
         key_generate_private(&ephemeral);
         cookie_jar_init(&jar, responder);
-        if (!noise_precompute(&caller->handshake, &caller->self, responder) ||
-            !noise_create_initiation(&caller->handshake, &caller->self, &ephemeral, (uint32_t)number, timestamp,
+        if (!noise_create_initiation(&caller->handshake, &caller->self, &ephemeral, index, timestamp,
                                      &caller->initiation)) {
                 errno = EKEYREJECTED;
                 die("responder");
@@ -133,14 +158,24 @@ static bool all_authentic(int count)
         return true;
 }
 
-static int run(const char *seed, int count, int window, const struct sockaddr_in *to, const struct key *responder)
+static int socket_to(const struct sockaddr_in *to)
 {
-        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), answered;
-        int64_t took;
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), size = 4 << 20;
 
         if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof *to) < 0) die("socket");
-        for (int i = 0; i < count; i++)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+        return fd;
+}
+
+static int run(const char *seed, int count, int window, const struct sockaddr_in *to, const struct key *responder)
+{
+        int fd = socket_to(to), answered;
+        int64_t took;
+
+        for (int i = 0; i < count; i++) {
                 prepare(&callers[i], seed, i, responder);
+                initiate(&callers[i], (uint32_t)i, 0, responder);
+        }
         took = call_all(fd, count, window, &answered);
         if (answered > 0) printf("per_s %.0f\n", answered * 1e9 / (double)took);
         printf("unanswered %d\n", count - answered);
@@ -149,23 +184,83 @@ static int run(const char *seed, int count, int window, const struct sockaddr_in
         return 1;
 }
 
+static int count_responses(int fd)
+{
+        struct message_response msg;
+        int count = 0;
+
+        while (recv(fd, &msg, sizeof msg, MSG_DONTWAIT | MSG_TRUNC) >= 0)
+                count += le32_get(msg.type) == MESSAGE_RESPONSE;
+        return count;
+}
+
+/* What a late wake-up missed is made up for. */
+static void blow(int fd, const struct message_initiation *initiations, int count, int rate)
+{
+        const struct timespec tick = { 0, TICK_NS };
+        int64_t start = now_ns(), took;
+        int sent = 0, answered = 0;
+
+        while (sent < count) {
+                while (sent < count && sent < (double)(now_ns() - start) * rate / 1e9)
+                        if (send(fd, &initiations[sent++], sizeof *initiations, 0) < 0 && errno != ENOBUFS) die("send");
+                answered += count_responses(fd);
+                nanosleep(&tick, NULL);
+        }
+        took = now_ns() - start;
+        nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
+        answered += count_responses(fd);
+        printf("offered_per_s %.0f\nanswered_per_s %.0f\n", sent * 1e9 / (double)took, answered * 1e9 / (double)took);
+        printf("unanswered %d\n", sent - answered);
+}
+
+static int storm(const char *seed, int count, int rate, int seconds, const struct sockaddr_in *to,
+                 const struct key *responder)
+{
+        int fd = socket_to(to), total = rate * seconds;
+        struct message_initiation *initiations = calloc((size_t)total, sizeof *initiations);
+
+        if (!initiations) die("memory");
+        for (int i = 0; i < count && i < total; i++)
+                prepare(&callers[i], seed, i, responder);
+        for (int i = 0; i < total; i++) {
+                initiate(&callers[i % count], (uint32_t)i, (uint32_t)(i / count), responder);
+                initiations[i] = callers[i % count].initiation;
+        }
+        puts("ready");
+        fflush(stdout);
+        while (getchar() != '\n' && !feof(stdin))
+                continue;
+        blow(fd, initiations, total, rate);
+        return 0;
+}
+
+static bool parse_to(struct sockaddr_in *to, struct key *responder, char **argv)
+{
+        to->sin_family = AF_INET;
+        to->sin_port = htons((uint16_t)atoi(argv[1]));
+        return inet_pton(AF_INET, argv[0], &to->sin_addr) == 1 && key_from_base64(responder, argv[2], strlen(argv[2]));
+}
+
 int main(int argc, char **argv)
 {
-        struct sockaddr_in to = { .sin_family = AF_INET };
+        struct sockaddr_in to = { 0 };
         struct key responder;
-        int count = argc > 3 ? atoi(argv[3]) : 0;
+        int count = argc > 3 ? atoi(argv[3]) : 0, number = argc > 4 ? atoi(argv[4]) : 0;
 
         if (sodium_init() < 0 || count < 1 || count > MAX_COUNT) goto usage;
-        if (argc == 4 && strcmp(argv[1], "peers") == 0) {
-                print_peers(argv[2], count);
+        if (argc <= 5 && strcmp(argv[1], "peers") == 0 && number >= 0 && number <= MAX_PREFIXES) {
+                print_peers(argv[2], count, number);
                 return 0;
         }
-        if (argc != 8 || strcmp(argv[1], "run") != 0 || atoi(argv[4]) < 1 ||
-            inet_pton(AF_INET, argv[5], &to.sin_addr) != 1 || !key_from_base64(&responder, argv[7], strlen(argv[7])))
-                goto usage;
-        to.sin_port = htons((uint16_t)atoi(argv[6]));
-        return run(argv[2], count, atoi(argv[4]), &to, &responder);
+        if (argc == 8 && strcmp(argv[1], "run") == 0 && number >= 1 && parse_to(&to, &responder, argv + 5))
+                return run(argv[2], count, number, &to, &responder);
+        if (argc == 9 && strcmp(argv[1], "storm") == 0 && number >= 1 && atoi(argv[5]) >= 1 &&
+            (int64_t)number * atoi(argv[5]) <= MAX_STORM && parse_to(&to, &responder, argv + 6))
+                return storm(argv[2], count, number, atoi(argv[5]), &to, &responder);
 usage:
-        fprintf(stderr, "usage: handshakes peers SEED COUNT | run SEED COUNT WINDOW ADDRESS PORT PUBLIC-KEY\n");
+        fprintf(stderr,
+                "usage: handshakes peers SEED COUNT [PREFIXES] | run SEED COUNT WINDOW ADDRESS PORT PUBLIC-KEY\n"
+                "                | storm SEED COUNT RATE SECONDS ADDRESS PORT PUBLIC-KEY\n");
         return 2;
 }

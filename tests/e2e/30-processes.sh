@@ -161,4 +161,15 @@ foreground clean term
 foreground clean int
 foreground clean delete
 foreground failed kill_tunnel
+
+# ---- ADIT_CIPHERS: an implementation by name, or no start
+export LOG_LEVEL=verbose
+for name in libsodium padded; do
+        export ADIT_CIPHERS=$name
+        foreground clean term
+        like "ADIT_CIPHERS=$name: is taken" "$(cat "$TMP/log")" "ChaCha20-Poly1305 by (libsodium )?$name\$"
+done
+export ADIT_CIPHERS=rot13
+not_ok "ADIT_CIPHERS=rot13: no start" on a "$ADITD" "$A"
+like "and why, and what there is" "$(on a "$ADITD" "$A" 2>&1)" "ADIT_CIPHERS: 'rot13': .*: libsodium, libsodium padded"
 finish

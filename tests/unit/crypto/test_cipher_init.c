@@ -37,6 +37,7 @@ static void before_init(void **state)
         for (size_t i = 0; (cipher = cipher_row(i)); i++) {
                 assert_int_equal(cipher_cost(cipher), 0);
                 assert_false(cipher_choose(cipher));
+                assert_false(cipher_prefer(cipher->implementation));
                 if (strcmp(cipher->implementation, "ipsec-mb") == 0) assert_false(cipher->available());
         }
 }
@@ -87,6 +88,48 @@ static void the_choice_can_be_made_by_hand(void **state)
 
         cipher_init(1, stopped_clock); /* decides anew */
         assert_string_equal(cipher_default()->implementation, "libsodium");
+}
+
+static void an_implementation_can_be_preferred(void **state)
+{
+        const char *names[] = { "libsodium", "libsodium padded", "ipsec-mb" };
+        const struct cipher *rows[16], *before[CIPHER_IDS];
+
+        (void)state;
+        for (size_t n = 0; n < ROWS(names); n++) {
+                bool had[CIPHER_IDS] = { false }, any = false;
+
+                cipher_init(1, stopped_clock);
+                sound_rows = count_sound(rows);
+                for (uint8_t id = 0; id < CIPHER_IDS; id++)
+                        before[id] = cipher_find(id);
+                for (unsigned i = 0; i < sound_rows; i++)
+                        if (strcmp(rows[i]->implementation, names[n]) == 0) any = had[rows[i]->id] = true;
+                assert_int_equal(cipher_prefer(names[n]), any);
+                for (uint8_t id = 0; id < CIPHER_IDS; id++) {
+                        if (had[id]) assert_string_equal(cipher_find(id)->implementation, names[n]);
+                        else assert_ptr_equal(cipher_find(id), before[id]);
+                }
+        }
+        assert_true(cipher_prefer("libsodium") && cipher_prefer("padded"));
+        assert_string_equal(cipher_default()->implementation, "libsodium padded");
+        assert_false(cipher_prefer("openssl") || cipher_prefer("") || cipher_prefer("libsodium "));
+        assert_string_equal(cipher_default()->implementation, "libsodium padded");
+}
+
+static void the_implementations_are_listed_once(void **state)
+{
+        char text[64], cut[12];
+        const char *at;
+
+        (void)state;
+        cipher_init(1, stopped_clock);
+        assert_ptr_equal(cipher_implementations(text, sizeof text), text);
+        assert_ptr_equal(strstr(text, "libsodium, libsodium padded"), text);
+        at = strstr(text, ", ipsec-mb");
+        assert_int_equal(!!at, cipher_prefer("ipsec-mb"));
+        assert_true(!at || strcmp(at, ", ipsec-mb") == 0);
+        assert_string_equal(cipher_implementations(cut, sizeof cut), "libsodium, ");
 }
 
 /* ---- The self-test, on rows that lie ----------------------------------------------------------------------------- */
@@ -213,6 +256,8 @@ int main(void)
                 cmocka_unit_test(everything_agrees),
                 cmocka_unit_test(the_fastest_is_chosen),
                 cmocka_unit_test(the_choice_can_be_made_by_hand),
+                cmocka_unit_test(an_implementation_can_be_preferred),
+                cmocka_unit_test(the_implementations_are_listed_once),
                 cmocka_unit_test(a_row_that_lies_is_found_out),
                 cmocka_unit_test(threads_do_not_disturb_each_other),
         };

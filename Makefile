@@ -3,11 +3,12 @@
 # make bench      measure it beside others (root)                   make bench-scale   the same with 1 to 10,000 peers
 # make bench-micro  ns and instructions of the hot functions        make install  honours DESTDIR and PREFIX
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
+#            SODIUM_DIR=prefix (its include and lib in place of the system's libsodium; `scripts/newest-libsodium` makes one)
 
 BUILD    ?= build
 PREFIX   ?= /usr/local
 CC       ?= cc
-PKGS     := libsodium libb2 libnl-3.0 libnl-route-3.0 libseccomp libcap-ng jansson
+PKGS     := $(if $(SODIUM_DIR),,libsodium) libb2 libnl-3.0 libnl-route-3.0 libseccomp libcap-ng jansson
 VERSION  := 0.1
 
 # ctl links only what it may know; a room below never links a room above (DESIGN: a breach is a link error).
@@ -43,12 +44,23 @@ OPT      ?= -O2 -g
 HARDEN   += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 endif
 
+# Another libsodium than the system's, found again at run time by its absolute path; the tests read SODIUM_DIR too.
+ifdef SODIUM_DIR
+$(if $(wildcard $(SODIUM_DIR)/include/sodium.h),,$(error SODIUM_DIR: there is no $(SODIUM_DIR)/include/sodium.h))
+override SODIUM_DIR := $(abspath $(SODIUM_DIR))
+override BUILD := $(BUILD)/sodium
+export SODIUM_DIR
+SODIUM_CFLAGS := -I$(SODIUM_DIR)/include
+SODIUM_LIBS   := -L$(SODIUM_DIR)/lib -Wl,-rpath,$(SODIUM_DIR)/lib -lsodium
+endif
+
 # Optional, x86-64: ipsec-mb is found by its header, for it has no .pc file. HAVE_IPSEC_MB= builds without.
 HAVE_IPSEC_MB ?= $(shell $(CC) -include intel-ipsec-mb.h -E -x c /dev/null >/dev/null 2>&1 && echo -DHAVE_IPSEC_MB)
 
+PKG_CFLAGS := $(SODIUM_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' $(HAVE_IPSEC_MB) \
-              $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
-LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
+              $(PKG_CFLAGS) $(CFLAGS)
+LIBS     := $(SODIUM_LIBS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
 
 Q := $(if $(V),,@)
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))

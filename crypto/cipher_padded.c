@@ -71,24 +71,23 @@ static bool tag_is_good(const uint8_t *data, size_t len, const uint8_t *poly1305
         return crypto_verify_16(tag, data + len) == 0;
 }
 
-static void xor
-        (uint8_t * data, const uint8_t *stream, size_t len) {
-                typedef uint64_t lane __attribute__((vector_size(32)));
+static void add_stream(uint8_t *data, const uint8_t *stream, size_t len)
+{
+        typedef uint64_t lane __attribute__((vector_size(32)));
 
-                for (; len >= sizeof(lane); len -= sizeof(lane), data += sizeof(lane), stream += sizeof(lane)) {
-                        lane a, b;
-                        memcpy(&a, data, sizeof a);
-                        memcpy(&b, stream, sizeof b);
-                        a ^= b;
-                        memcpy(data, &a, sizeof a);
-                }
-                for (size_t i = 0; i < len; i++)
-                        data[i] ^= stream[i];
+        for (; len >= sizeof(lane); len -= sizeof(lane), data += sizeof(lane), stream += sizeof(lane)) {
+                lane a, b;
+                memcpy(&a, data, sizeof a);
+                memcpy(&b, stream, sizeof b);
+                a ^= b;
+                memcpy(data, &a, sizeof a);
         }
+        for (size_t i = 0; i < len; i++)
+                data[i] ^= stream[i];
+}
 
-        /* The key stream alone, then the tag, then the packet: no plaintext is anywhere before the tag was found good.
-         */
-        static bool padded_open(uint8_t *data, size_t len, uint64_t counter, const void *key)
+/* The key stream alone, then the tag, then the packet: no plaintext is anywhere before the tag was found good. */
+static bool padded_open(uint8_t *data, size_t len, uint64_t counter, const void *key)
 {
         uint8_t nonce[crypto_stream_chacha20_ietf_NONCEBYTES];
         uint8_t scratch[SCRATCH] UNINITIALIZED;
@@ -102,7 +101,7 @@ static void xor
         cipher_nonce(nonce, sizeof nonce, counter);
         crypto_stream_chacha20_ietf(scratch, whole_strides(len), nonce, key);
         ok = tag_is_good(data, len, scratch);
-        if (ok) xor(data, scratch + BLOCK, len);
+        if (ok) add_stream(data, scratch + BLOCK, len);
         sodium_memzero(scratch, BLOCK + len);
         return ok;
 }

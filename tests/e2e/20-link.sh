@@ -12,10 +12,11 @@ cable a e0 192.0.2.1/24,2001:db8::1/64 b e0 192.0.2.2/24,2001:db8::2/64
 keys a b
 A=${LINK}a B=${LINK}b
 
+FOLDER=$(stat -c %a /var/run/wireguard 2>/dev/null) # another implementation may have made it, and differently
 ok "aditd returns 0 on a" on a "$ADITD" "$A"
 ok "the UAPI socket is there when it does" test -S "/var/run/wireguard/$A.sock"
 ok "so is the interface" ip -n "${SPACE}a" link show "$A"
-is "the directory of the socket is for all to enter" "$(stat -c %a /var/run/wireguard)" 755
+is "the directory of the socket is for all to enter, or left as it was" "$(stat -c %a /var/run/wireguard)" "${FOLDER:-755}"
 is "the socket is root's alone" "$(stat -c '%A %U' "/var/run/wireguard/$A.sock" | cut -c 5-)" "------ root"
 daemon b "$B"
 not_ok "a second daemon for the same interface is refused" on a timeout 5 "$ADITD" "$A"

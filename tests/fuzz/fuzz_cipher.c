@@ -30,16 +30,6 @@ static uint64_t stopped_clock(void)
         return 0;
 }
 
-static const struct cipher *available_row(unsigned n)
-{
-        const struct cipher *rows[16], *cipher;
-        unsigned count = 0;
-
-        for (size_t i = 0; (cipher = cipher_row(i)) && count < 16; i++)
-                if (cipher->available()) rows[count++] = cipher;
-        return rows[n % count];
-}
-
 static const struct cipher *one_shot(uint8_t id)
 {
         const struct cipher *cipher;
@@ -48,6 +38,20 @@ static const struct cipher *one_shot(uint8_t id)
         while ((cipher = cipher_row(i)) && cipher->id != id)
                 i++;
         return cipher;
+}
+
+/* Row n of the table whatever this machine has, so that a kept input stays with its row; in place of one that is not
+ * available its cipher's one-shot call, or WireGuard's cipher. */
+static const struct cipher *available_row(unsigned n)
+{
+        const struct cipher *cipher;
+        size_t rows = 0;
+
+        while (cipher_row(rows))
+                rows++;
+        cipher = cipher_row(n % rows);
+        if (!cipher->available()) cipher = one_shot(cipher->id);
+        return cipher->available() ? cipher : one_shot(CIPHER_CHACHA20_POLY1305);
 }
 
 /* Of just this size, so that the address sanitizer sees both ends; `offset` only shifts the start. */

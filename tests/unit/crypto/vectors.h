@@ -22,7 +22,7 @@ static inline size_t unhex(void *out, size_t size, const char *hex)
 
 static inline void assert_hex(const void *bytes, size_t len, const char *hex)
 {
-        uint8_t expected[256];
+        uint8_t expected[512];
 
         assert_int_equal(unhex(expected, sizeof expected, hex), len);
         assert_memory_equal(bytes, expected, len);

@@ -28,4 +28,16 @@ static inline int shell(const char *command, char *out, size_t size)
         return file ? pclose(file) : -1;
 }
 
+/* Waits until packets to so many addresses of 2001:db8::/32 are taken in: the kernel makes the route of a new one a
+ * moment after `ip` returned, also without duplicate address detection, and what comes before then is lost. */
+static inline void await_ipv6(unsigned addresses)
+{
+        char command[128];
+
+        snprintf(command, sizeof command, "[ $(ip -6 route show table local | grep -c '^local 2001:db8:') = %u ]",
+                 addresses);
+        for (int try = 0; try < 1000 && shell(command, NULL, 0) != 0; try++) {
+        }
+}
+
 #endif

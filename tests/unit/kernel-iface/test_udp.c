@@ -26,6 +26,7 @@ static int begin(void **state)
               "ip addr add 192.0.2.1/32 dev lo; ip addr add 192.0.2.2/32 dev lo; "
               "ip addr add 2001:db8::1/128 dev lo nodad; ip addr add 2001:db8::2/128 dev lo nodad; } 2>/dev/null",
               NULL, 0);
+        await_ipv6(2);
         return udp_open(&ours, 0, 0) || udp_open(&theirs, 0, 0);
 }
 

@@ -27,8 +27,8 @@ net_up() {
                 [ -z "${BENCH_ETHTOOL:-}" ] || on "$host" ethtool -K e0 $BENCH_ETHTOOL || fail "ethtool -K e0 $BENCH_ETHTOOL failed"
                 [ -z "${BENCH_CC:-}" ] || on "$host" sysctl -qw "net.ipv4.tcp_congestion_control=$BENCH_CC" || fail "no TCP $BENCH_CC here"
         done
-        umask 077
-        for host in l r; do wg genkey | tee "$tmp/$host.key" | wg pubkey >"$tmp/$host.pub"; done
+        # not for what is started from here: wireguard-go would make /var/run/wireguard, everybody's, ours alone
+        for host in l r; do (umask 077 && wg genkey | tee "$tmp/$host.key" | wg pubkey >"$tmp/$host.pub"); done
 }
 
 net_down() {

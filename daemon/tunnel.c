@@ -6,6 +6,7 @@
 #include "kernel-iface/rights.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 16, LINK_POLL_MS = 1000, WORKERS_LEAST = 4 };
+enum { EVENTS = 16, LINK_POLL_MS = 1000 };
 
 static const struct engine_config limits = {
         .max_peers = 1 << 16,
@@ -54,6 +55,13 @@ static bool prefer_ciphers(const char *implementation)
         }
         log_print(LOG_DEBUG, "%s by %s", cipher_default()->name, cipher_default()->implementation);
         return true;
+}
+
+static unsigned usable_cpus(void)
+{
+        cpu_set_t set;
+
+        return sched_getaffinity(0, sizeof set, &set) ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
 static void fill_random(void *context, void *bytes, size_t len)
@@ -152,15 +160,6 @@ static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
                watch(tunnel, &tunnel->timer) && watch(tunnel, &tunnel->ipc) && watch(tunnel, &tunnel->uapi.listener);
 }
 
-/* Of which so many are at work as the configuration says. */
-static unsigned workers_max(void)
-{
-        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-        if (cpus > DATA_WORKERS_MAX) return DATA_WORKERS_MAX;
-        return cpus < WORKERS_LEAST ? WORKERS_LEAST : (unsigned)cpus;
-}
-
 static bool confine(struct tunnel *tunnel, const struct tunnel_start *start)
 {
         const int keep[] = { STDERR_FILENO,      tunnel->epoll,         tunnel->timer,    tunnel->ipc,
@@ -169,7 +168,7 @@ static bool confine(struct tunnel *tunnel, const struct tunnel_start *start)
         struct rights_error error;
         int failed = tunnel_drop_rights(start->uid, start->gid, keep, sizeof keep / sizeof *keep, &error);
 
-        if (!failed && (failed = workers_start(&tunnel->workers, workers_max())))
+        if (!failed && (failed = workers_start(&tunnel->workers, workers_there(tunnel))))
                 error = (struct rights_error){ "threads", failed };
         if (!failed) failed = tunnel_filter(&error);
         if (failed) log_print(LOG_ERR, "tunnel process: %s: %s", error.step, strerror(-error.error));
@@ -266,7 +265,8 @@ int tunnel_run(const struct tunnel_start *start)
         tunnel.ipc = start->ipc;
         log_open_sink(tell_log, &tunnel, log_level());
         /* before confinement: ipsec-mb asks for memory and for the processor's features */
-        cipher_init(workers_max() + 1, cipher_clock);
+        tunnel.cpus = usable_cpus();
+        cipher_init(workers_there(&tunnel) + 1, cipher_clock);
         if (!prefer_ciphers(getenv("ADIT_CIPHERS"))) return EXIT_FAILURE;
         if (!set_up(&tunnel, start)) {
                 log_print(LOG_ERR, "tunnel process: cannot start: %s", strerror(errno));

@@ -54,18 +54,25 @@ static int rebind(struct tunnel *tunnel, const struct conf *conf)
         return failed;
 }
 
-/* One thread serves both lanes better than any split of the work where the programs that send and receive need the
- * other processor; measured on two. */
-static unsigned workers_auto(void)
+/* Threads are started before rights are dropped, when no configuration is known. */
+unsigned workers_there(const struct tunnel *tunnel)
 {
-        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        enum { LEAST = 4 }; /* somebody may know better than we what a small machine is good for */
 
-        return cpus < 4 ? 1 : cpus > WORKERS_MAX ? WORKERS_MAX : (unsigned)cpus;
+        if (tunnel->cpus < LEAST) return LEAST;
+        return tunnel->cpus < WORKERS_MAX ? tunnel->cpus : WORKERS_MAX;
+}
+
+/* One thread serves both lanes better than any split of the work where the programs that send and receive need the other
+ * processor; measured on two. */
+static unsigned workers_auto(const struct tunnel *tunnel)
+{
+        return tunnel->cpus < 4 ? 1 : workers_there(tunnel);
 }
 
 void config_set_workers(struct tunnel *tunnel, uint16_t workers)
 {
-        unsigned wanted = workers == WORKERS_AUTO ? workers_auto() : workers;
+        unsigned wanted = workers == WORKERS_AUTO ? workers_auto(tunnel) : workers;
         unsigned active = workers_set(&tunnel->workers, wanted);
 
         if (active < wanted)

@@ -25,6 +25,7 @@ struct tunnel {
         struct workers workers;
         struct uapi_server uapi;
         int epoll, timer, ipc;
+        unsigned cpus; /* that this process may use */
         uint64_t armed; /* the deadline the timer is set to */
         bool link_here; /* false: in another namespace, its state is polled from the TUN */
         uint64_t link_polled;
@@ -46,6 +47,7 @@ int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dial
 /* Serves the UAPI socket (uapi_server.h). */
 void config_serve_uapi(void *context, const char *request, size_t len, struct writer *out);
 void config_set_up(struct tunnel *tunnel, bool up);
+unsigned workers_there(const struct tunnel *tunnel); /* threads */
 void config_set_workers(struct tunnel *tunnel, uint16_t workers); /* 0: auto */
 
 /* tunnel_keeper.c: the tunnel process's end of the socketpair. */

@@ -64,16 +64,30 @@ static void remove_missing(struct engine *engine, const struct conf *conf)
         }
 }
 
-static void set_allowed_ips(struct engine *engine, struct peer *peer, const struct conf_peer *wanted)
+static void sweep_all(struct engine *engine)
 {
-        for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next)
-                if (allowed->remove) engine_allowed_ip_remove(engine, peer, &allowed->prefix);
-                else engine_allowed_ip_add(engine, peer, &allowed->prefix);
+        for (struct peer *peer = NULL; (peer = engine_peer_next(engine, peer));)
+                engine_allowed_ips_sweep(engine, peer);
 }
 
-static void apply_peer(struct engine *engine, uint64_t now, const struct conf_peer *wanted)
+/* New ones come before old ones go, so that those that stay or move never are nobody's. Where there is no room for both,
+ * the old ones go at once: device_check() has seen that the new ones fit. */
+static void set_allowed_ips(struct engine *engine, struct peer *peer, const struct conf_peer *wanted)
+{
+        for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next) {
+                if (allowed->remove) engine_allowed_ip_remove(engine, peer, &allowed->prefix);
+                else if (!engine_allowed_ip_add(engine, peer, &allowed->prefix)) {
+                        sweep_all(engine);
+                        engine_allowed_ip_add(engine, peer, &allowed->prefix);
+                }
+        }
+}
+
+/* `whole`: the allowed IPs of all peers are being replaced. */
+static void apply_peer(struct engine *engine, uint64_t now, const struct conf_peer *wanted, bool whole)
 {
         struct peer *peer = engine_peer_find(engine, &wanted->public_key);
+        bool replace = wanted->flags & PEER_REPLACE_ALLOWED_IPS && !whole;
 
         if (wanted->flags & PEER_REMOVE) {
                 if (peer) engine_peer_remove(engine, peer);
@@ -85,8 +99,9 @@ static void apply_peer(struct engine *engine, uint64_t now, const struct conf_pe
         if (wanted->flags & PEER_HAS_PRESHARED_KEY) engine_peer_set_preshared_key(peer, &wanted->preshared_key);
         if (wanted->flags & PEER_HAS_NAME) engine_peer_set_name(peer, wanted->name ? wanted->name : "");
         if (wanted->endpoint.family) engine_peer_set_endpoint(peer, &wanted->endpoint);
-        if (wanted->flags & PEER_REPLACE_ALLOWED_IPS) engine_allowed_ips_clear(engine, peer);
+        if (replace) engine_allowed_ips_begin(engine);
         set_allowed_ips(engine, peer, wanted);
+        if (replace) engine_allowed_ips_sweep(engine, peer);
         if (wanted->flags & PEER_HAS_KEEPALIVE) engine_peer_set_keepalive(engine, now, peer, wanted->keepalive);
 }
 
@@ -95,15 +110,13 @@ void device_apply(struct device *device, uint64_t now, const struct conf *conf, 
         struct engine *engine = device->engine;
 
         if (conf->flags & CONF_HAS_PRIVATE_KEY) engine_set_private_key(engine, now, &conf->private_key);
-        if (conf->flags & CONF_REPLACE_PEERS) {
-                if (dialect == UAPI_STRICT) remove_all(engine);
-                else remove_missing(engine, conf);
-                /* The allowed IPs come anew for all: one that moves between peers must not stay with the old. */
-                for (struct peer *peer = NULL; (peer = engine_peer_next(engine, peer));)
-                        engine_allowed_ips_clear(engine, peer);
-        }
+        bool whole = conf->flags & CONF_REPLACE_PEERS;
+        if (whole && dialect == UAPI_STRICT) remove_all(engine);
+        if (whole && dialect != UAPI_STRICT) remove_missing(engine, conf);
+        engine_allowed_ips_begin(engine);
         for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
-                apply_peer(engine, now, peer);
+                apply_peer(engine, now, peer, whole && dialect != UAPI_STRICT);
+        if (whole) sweep_all(engine);
 }
 
 static void peer_lines(const struct device *device, const struct peer *peer, enum uapi_dialect dialect, bool secrets,

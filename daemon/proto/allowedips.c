@@ -1,6 +1,7 @@
 #include "daemon/proto/allowedips.h"
 #include "daemon/proto/grace.h"
 
+#include <assert.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,17 +15,33 @@ struct bits {
 /* Invariant: a node without a peer is a split, which has two children; so N prefixes need fewer than 2 N nodes.
  * Readers follow `child` and read `peer`; what else they read never changes while the node is in the trie. Each change
  * becomes visible with one store, of a node that is complete, so that an address always has either its old peer or its
- * new one. A node that left the trie still leads on to those below it, until no reader can be in it. */
+ * new one. A node that left the trie still leads on to those below it, until no reader can be in it.
+ * Nodes lie in one array and name each other by their number in it, from 1, 0 for none: that makes one a cache line. */
 struct allowedips_node {
-        struct allowedips_node *_Atomic child[2];
+        _Atomic uint32_t child[2];
         struct peer *_Atomic peer; /* NULL: a split */
         struct bits bits;          /* zero past length */
         uint8_t length, family;
-        struct allowedips_node *parent;
-        struct allowedips_node *previous, *next; /* in the peer's list */
-        struct allowedips_list *list;
-        struct retired retired; /* and on the free list */
+        uint32_t generation; /* of allowedips_begin() when it was inserted last */
+        uint32_t self, parent;
+        uint32_t previous, next; /* in the peer's list */
+        union {
+                struct allowedips_list *list;
+                struct retired retired; /* out of the trie; and on the free list */
+        };
 };
+
+static_assert(sizeof(struct allowedips_node) == 64, "a cache line");
+
+static struct allowedips_node *numbered(const struct allowedips_node *any, uint32_t number)
+{
+        return number ? (struct allowedips_node *)(uintptr_t)(any - any->self + number) : NULL;
+}
+
+static uint32_t number_of(const struct allowedips_node *node)
+{
+        return node ? node->self : 0;
+}
 
 static uint64_t load64(const uint8_t *bytes)
 {
@@ -89,11 +106,24 @@ void allowedips_reclaim(struct allowedips *table)
 
         for (struct retired *item = limbo_take(&table->limbo, table->grace); item; item = next) {
                 next = item->next;
-                struct allowedips_node *node = node_of(item);
-                memset(node, 0, sizeof *node);
-                node->retired.next = table->free;
-                table->free = &node->retired;
+                item->next = table->free;
+                table->free = item;
         }
+}
+
+static struct allowedips_node *take(struct allowedips *table)
+{
+        struct allowedips_node *node = NULL;
+
+        if (table->free) {
+                node = node_of(table->free);
+                table->free = table->free->next;
+        } else if (table->unused_count) {
+                node = table->unused++;
+                table->unused_count--;
+                node->self = ++table->used;
+        }
+        return node;
 }
 
 /* There are enough nodes; when they are all in limbo, readers are about to leave it: they wait for nobody. */
@@ -101,21 +131,18 @@ static struct allowedips_node *node_new(struct allowedips *table, struct bits bi
 {
         struct allowedips_node *node;
 
-        allowedips_reclaim(table);
-        while (!table->free && !table->unused_count) {
-                sched_yield();
+        for (;;) {
                 allowedips_reclaim(table);
+                if ((node = take(table))) break;
+                sched_yield();
         }
-        if (table->free) {
-                node = node_of(table->free);
-                table->free = table->free->next;
-        } else {
-                node = table->unused++;
-                table->unused_count--;
-        }
+        node->child[0] = node->child[1] = 0;
+        node->peer = NULL;
         node->bits = bits;
         node->length = (uint8_t)length;
         node->family = family;
+        node->parent = node->previous = node->next = 0;
+        node->list = NULL;
         return node;
 }
 
@@ -125,51 +152,40 @@ static void node_free(struct allowedips *table, struct allowedips_node *node)
         allowedips_reclaim(table);
 }
 
-static struct allowedips_node *_Atomic *root_of(struct allowedips *table, uint8_t family)
+static struct allowedips_node *child_of(const struct allowedips_node *node, unsigned which)
 {
-        return family == AF_INET ? &table->root4 : &table->root6;
+        return numbered(node, node->child[which]);
 }
 
-/* Where `node` hangs, or would. */
-static struct allowedips_node *_Atomic *slot_of(struct allowedips *table, const struct allowedips_node *node)
+/* Makes `node` (NULL: nothing) the child of `parent` (NULL: the root) on the way to `bits`. */
+static void hang(struct allowedips *table, struct allowedips_node *parent, struct bits bits, uint8_t family,
+                 struct allowedips_node *node)
 {
-        struct allowedips_node *parent = node->parent;
-
-        return parent ? &parent->child[bits_at(node->bits, parent->length)] : root_of(table, node->family);
+        if (node) node->parent = number_of(parent);
+        if (parent) parent->child[bits_at(bits, parent->length)] = number_of(node);
+        else *(family == AF_INET ? &table->root4 : &table->root6) = node;
 }
 
-/* Below a parent that is not in the trie yet. */
-static void attach(struct allowedips_node *parent, struct allowedips_node *child)
+static void list_append(struct allowedips_list *list, struct allowedips_node *node)
 {
-        parent->child[bits_at(child->bits, parent->length)] = child;
-        child->parent = parent;
-}
-
-/* Puts `with` (NULL: nothing) where `node` hangs. */
-static void replace(struct allowedips *table, const struct allowedips_node *node, struct allowedips_node *with)
-{
-        *slot_of(table, node) = with;
-        if (with) with->parent = node->parent;
-}
-
-static void list_append(struct allowedips_list *list, struct allowedips_node *node, struct peer *peer)
-{
-        node->peer = peer;
         node->list = list;
-        node->previous = list->last;
-        node->next = NULL;
-        *(list->last ? &list->last->next : &list->first) = node;
+        node->previous = number_of(list->last);
+        node->next = 0;
+        if (list->last) list->last->next = node->self;
+        else list->first = node;
         list->last = node;
 }
 
 static void list_remove(struct allowedips_node *node)
 {
         struct allowedips_list *list = node->list;
+        struct allowedips_node *previous = numbered(node, node->previous), *next = numbered(node, node->next);
 
-        *(node->previous ? &node->previous->next : &list->first) = node->next;
-        *(node->next ? &node->next->previous : &list->last) = node->previous;
+        if (previous) previous->next = node->next;
+        else list->first = next;
+        if (next) next->previous = node->previous;
+        else list->last = previous;
         node->list = NULL;
-        node->previous = node->next = NULL;
 }
 
 /* The lowest node that holds all of `wanted` and is not longer; NULL: not even the root. */
@@ -181,7 +197,7 @@ static struct allowedips_node *find(const struct allowedips *table, uint8_t fami
         while (node && node->length <= length && holds(node, wanted)) {
                 found = node;
                 if (node->length == length) break;
-                node = node->child[bits_at(wanted, node->length)];
+                node = child_of(node, bits_at(wanted, node->length));
         }
         return found;
 }
@@ -189,32 +205,28 @@ static struct allowedips_node *find(const struct allowedips *table, uint8_t fami
 /* Hangs `node`, which the trie does not have, below `parent` (NULL: at the root), above or beside what is there. */
 static void graft(struct allowedips *table, struct allowedips_node *parent, struct allowedips_node *node)
 {
-        struct allowedips_node *_Atomic *slot;
-        struct allowedips_node *there, *split;
+        struct allowedips_node *split, *there = node->family == AF_INET ? table->root4 : table->root6;
 
-        node->parent = parent;
-        slot = slot_of(table, node);
-        there = *slot;
+        if (parent) there = child_of(parent, bits_at(node->bits, parent->length));
         unsigned common = there ? bits_common(there->bits, node->bits) : 0;
         if (!there || common >= node->length) {
-                if (there) attach(node, there);
-                *slot = node;
+                if (there) hang(table, node, there->bits, node->family, there);
+                hang(table, parent, node->bits, node->family, node);
                 return;
         }
         split = node_new(table, bits_cut(node->bits, common), common, node->family);
-        split->parent = parent;
-        attach(split, there);
-        attach(split, node);
-        *slot = split;
+        hang(table, split, there->bits, node->family, there);
+        hang(table, split, node->bits, node->family, node);
+        hang(table, parent, node->bits, node->family, split);
 }
 
 /* Frees `node` and then its parent as long as they are neither a prefix nor a split. */
 static void collapse(struct allowedips *table, struct allowedips_node *node)
 {
         while (node && !node->peer && !(node->child[0] && node->child[1])) {
-                struct allowedips_node *parent = node->parent;
+                struct allowedips_node *parent = numbered(node, node->parent);
 
-                replace(table, node, node->child[0] ? node->child[0] : node->child[1]);
+                hang(table, parent, node->bits, node->family, child_of(node, node->child[0] ? 0 : 1));
                 node_free(table, node);
                 node = parent;
         }
@@ -239,6 +251,17 @@ void allowedips_init(struct allowedips *table, void *memory, uint32_t max_prefix
                 (struct allowedips){ .unused = memory, .unused_count = 2 * max_prefixes, .max_prefixes = max_prefixes };
 }
 
+/* One store: the prefix has its old peer until it has the new one. */
+static void give(struct allowedips *table, struct allowedips_node *node, struct peer *peer,
+                 struct allowedips_list *list)
+{
+        node->generation = table->generation;
+        if (node->peer == peer) return;
+        if (node->list) list_remove(node);
+        list_append(list, node);
+        node->peer = peer;
+}
+
 bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, struct peer *peer,
                        struct allowedips_list *list)
 {
@@ -246,22 +269,19 @@ bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, st
         struct allowedips_node *node = find(table, prefix->family, bits, prefix->length);
         bool exact = node && node->length == prefix->length;
 
-        if (exact && node->peer == peer) return true;
         if (exact && node->peer) {
-                list_remove(node);
-                list_append(list, node, peer);
+                give(table, node, peer, list);
                 return true;
         }
-
         if (table->prefixes == table->max_prefixes) return false;
-        if (!exact) {
+        if (exact) {
+                give(table, node, peer, list);
+        } else {
                 struct allowedips_node *parent = node;
 
                 node = node_new(table, bits, prefix->length, prefix->family);
-                list_append(list, node, peer);
+                give(table, node, peer, list);
                 graft(table, parent, node);
-        } else {
-                list_append(list, node, peer);
         }
         table->prefixes++;
         return true;
@@ -282,6 +302,21 @@ void allowedips_clear(struct allowedips *table, struct allowedips_list *list)
                 drop(table, list->first);
 }
 
+void allowedips_begin(struct allowedips *table)
+{
+        table->generation++;
+}
+
+void allowedips_sweep(struct allowedips *table, struct allowedips_list *list)
+{
+        struct allowedips_node *next;
+
+        for (struct allowedips_node *node = list->first; node; node = next) {
+                next = numbered(node, node->next);
+                if (node->generation != table->generation) drop(table, node);
+        }
+}
+
 static struct peer *lookup(const struct allowedips_node *node, struct bits address, unsigned max_length)
 {
         struct peer *best = NULL;
@@ -290,7 +325,7 @@ static struct peer *lookup(const struct allowedips_node *node, struct bits addre
                 struct peer *peer = node->peer;
                 if (peer) best = peer;
                 if (node->length == max_length) break;
-                node = node->child[bits_at(address, node->length)];
+                node = child_of(node, bits_at(address, node->length));
         }
         return best;
 }
@@ -314,7 +349,7 @@ static void store64(uint8_t *bytes, uint64_t v)
 const struct allowedips_node *allowedips_next(const struct allowedips_list *list, const struct allowedips_node *cursor,
                                               struct prefix *out)
 {
-        const struct allowedips_node *node = cursor ? cursor->next : list->first;
+        const struct allowedips_node *node = cursor ? numbered(cursor, cursor->next) : list->first;
 
         if (!node) return NULL;
         *out = (struct prefix){ .family = node->family, .length = node->length };

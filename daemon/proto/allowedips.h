@@ -16,7 +16,8 @@ struct allowedips {
         struct limbo limbo;
         const struct grace *grace;      /* NULL: nobody reads beside the writer */
         struct allowedips_node *unused; /* never used yet: the memory behind it is untouched */
-        uint32_t unused_count;
+        uint32_t unused_count, used;
+        uint32_t generation;
         uint32_t prefixes; /* stored now */
         uint32_t max_prefixes;
 };
@@ -35,6 +36,10 @@ bool allowedips_insert(struct allowedips *table, const struct prefix *prefix, st
                        struct allowedips_list *list);
 /* False: it is not this peer's. */
 bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, struct peer *peer);
+/* To replace a list without a moment in which what stays is missing: begin, insert the new ones, sweep away those that
+ * were not inserted since. */
+void allowedips_begin(struct allowedips *table);
+void allowedips_sweep(struct allowedips *table, struct allowedips_list *list);
 void allowedips_reclaim(struct allowedips *table); /* nodes that nobody can be in any more */
 void allowedips_clear(struct allowedips *table, struct allowedips_list *list);
 

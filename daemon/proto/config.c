@@ -214,6 +214,16 @@ void engine_allowed_ips_clear(struct engine *engine, struct peer *peer)
         allowedips_clear(&engine->allowed, &peer->prefixes);
 }
 
+void engine_allowed_ips_begin(struct engine *engine)
+{
+        allowedips_begin(&engine->allowed);
+}
+
+void engine_allowed_ips_sweep(struct engine *engine, struct peer *peer)
+{
+        allowedips_sweep(&engine->allowed, &peer->prefixes);
+}
+
 bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer, const void **cursor,
                             struct prefix *out)
 {

@@ -201,6 +201,10 @@ bool engine_allowed_ip_add(struct engine *engine, struct peer *peer, const struc
 /* Only if it is this peer's. */
 void engine_allowed_ip_remove(struct engine *engine, struct peer *peer, const struct prefix *prefix);
 void engine_allowed_ips_clear(struct engine *engine, struct peer *peer);
+/* To replace a peer's without a moment in which what stays is missing: begin, add the new ones, sweep away those that
+ * were not added since. */
+void engine_allowed_ips_begin(struct engine *engine);
+void engine_allowed_ips_sweep(struct engine *engine, struct peer *peer);
 /* Iterates over a peer's: *cursor starts as NULL. False: no more. */
 bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer, const void **cursor,
                             struct prefix *out);

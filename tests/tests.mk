@@ -39,8 +39,14 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(AR_crypto)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,-lm -pthread)
 
+# What the e2e scripts run beside adit and aditd.
+E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o
+	$(Q)mkdir -p $(@D)
+	$(Q)$(call link_test,)
+
 .PHONY: tests check check-unit check-e2e fuzz bench
-tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS)
+tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, and again under ASan and UBSan.
 check:
@@ -60,7 +66,7 @@ check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
 	BUILD=$(BUILD) prove tests/fuzz/corpus.sh
 
-check-e2e: all
+check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j2 --timer $(E2E_TESTS)
 
 # Fuzzes each target for FUZZ_SECONDS with libFuzzer; what it finds is left in build/fuzz.

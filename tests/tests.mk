@@ -40,10 +40,15 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(AR_crypto)
 	$(Q)$(call link_test,-lm -pthread)
 
 # What the e2e scripts run beside adit and aditd.
-E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(BUILD)/tests/faults.so
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,)
+
+# Preloaded into whatever aditd is under test: never itself with a sanitizer.
+$(BUILD)/tests/faults.so: tests/faults/faults.c | $(BUILD)/.pkgs
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
 .PHONY: tests check check-unit check-e2e fuzz bench
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)

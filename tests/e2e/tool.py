@@ -7,6 +7,7 @@
     tool.py nameserver ADDRESS ZONE   answers DNS queries from the file ZONE ("ADDRESS NAME" a line, read anew for each
                                    query); one for a name that is not in it is swallowed without an answer
     tool.py scan PID               stdin: needles, one in hex a line; which lie in the memory of the process
+    tool.py faults FILE            the table that faults.so left: "NAME COUNT" a line
     tool.py meddle PORT TO-PORT COUNT   passes COUNT datagrams on, loses 4, changes 5, delays 3 and doubles 2 of each 100
     tool.py relay                  see Relay
 """
@@ -15,6 +16,7 @@ import os
 import random
 import select
 import socket
+import struct
 import sys
 import time
 
@@ -131,6 +133,13 @@ def scan(pid):
     print("scanned", scanned)
     for needle in found:
         print("found", needle.hex())
+
+
+def faults(path):
+    with open(path, "rb") as table:
+        while record := table.read(48):
+            name, count, _ = struct.unpack("32sQQ", record)
+            print(name.rstrip(b"\0").decode(), count)
 
 
 def meddle(port, to, count):
@@ -297,5 +306,5 @@ if __name__ == "__main__":
     if verb == "relay":
         Relay(*arguments).run()
     else:
-        {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan,
+        {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan, "faults": faults,
          "meddle": meddle}[verb](*arguments)

@@ -96,8 +96,9 @@ size_t offload_coalesce(struct offload_packet *packets, size_t count, struct off
 unsigned offload_group_iov(const struct offload_group *group, const struct offload_packet *packets, struct iovec *iov,
                            unsigned max);
 
-/* Which of the kernel's features a group of two or more needs. */
-enum offload_feature offload_group_feature(const struct offload_group *group, const struct offload_packet *packets);
+/* Which enum offload_feature a super-packet is: what to do without from now on where the kernel refuses it (-EINVAL). 0
+ * when count is 1. */
+unsigned offload_group_feature(const struct offload_group *group, const struct offload_packet *packets);
 
 /* Undoes a group that the kernel refused (-EINVAL): headers and checksum of the first packet as they came, so that its
  * packets can be written one by one. */

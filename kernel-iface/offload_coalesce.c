@@ -109,12 +109,10 @@ static enum kind parse(const struct offload_packet *packet, struct segment *segm
         return SEGMENT;
 }
 
-static bool wanted(const struct segment *segment, unsigned features)
+static unsigned feature_of(const uint8_t *ip, uint8_t protocol)
 {
-        unsigned four = segment->protocol == IPPROTO_TCP ? OFFLOAD_TCP4 : OFFLOAD_UDP4;
-        unsigned six = segment->protocol == IPPROTO_TCP ? OFFLOAD_TCP6 : OFFLOAD_UDP6;
-
-        return features & (is_ip4(segment->ip) ? four : six);
+        if (protocol == IPPROTO_TCP) return is_ip4(ip) ? OFFLOAD_TCP4 : OFFLOAD_TCP6;
+        return is_ip4(ip) ? OFFLOAD_UDP4 : OFFLOAD_UDP6;
 }
 
 static bool verify(const uint8_t *ip, size_t ip_len, size_t len, uint8_t protocol)
@@ -263,7 +261,7 @@ static void sort_packet(struct coalescer *co, size_t index, unsigned features)
         enum kind kind = parse(&co->packets[index], &segment);
 
         if (kind == OPAQUE) forget_flows(co);
-        if (kind != SEGMENT || !wanted(&segment, features)) {
+        if (kind != SEGMENT || !(features & feature_of(segment.ip, segment.protocol))) {
                 begin_group(co, index);
                 return;
         }
@@ -316,14 +314,11 @@ static void finish_group(const struct coalescer *co, struct offload_group *group
         memcpy(group->vnet, &header, sizeof header);
 }
 
-enum offload_feature offload_group_feature(const struct offload_group *group, const struct offload_packet *packets)
+unsigned offload_group_feature(const struct offload_group *group, const struct offload_packet *packets)
 {
-        bool four = is_ip4(packets[group->first].bytes);
-        struct virtio_net_hdr header;
+        const uint8_t *ip = packets[group->first].bytes;
 
-        memcpy(&header, group->vnet, sizeof header);
-        if (header.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4) return four ? OFFLOAD_UDP4 : OFFLOAD_UDP6;
-        return four ? OFFLOAD_TCP4 : OFFLOAD_TCP6;
+        return group->count == 1 ? 0 : feature_of(ip, ip[is_ip4(ip) ? IP4_PROTOCOL : IP6_NEXT]);
 }
 
 void offload_group_undo(const struct offload_group *group, struct offload_packet *packets)

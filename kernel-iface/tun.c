@@ -60,12 +60,13 @@ int tun_set_offloads(struct tun *tun, unsigned offloads)
 
 unsigned tun_probe_offloads(int fd)
 {
-        enum { TSO = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6, USO = TUN_F_USO4 | TUN_F_USO6 };
-        static const unsigned attempts[] = { TSO | USO, TSO, TUN_F_CSUM };
+        /* USO4 alone is refused (FINDINGS), and all is without CSUM, whose turn comes first */
+        static const unsigned wanted[] = { TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4 | TUN_F_USO6 };
+        unsigned found = 0;
 
-        for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++)
-                if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)attempts[i]) == 0) return attempts[i];
-        return 0;
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+                if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)(found | wanted[i])) == 0) found |= wanted[i];
+        return found; /* a refusal left in force what was before */
 }
 
 /* A packet from loopback to loopback, which no stack takes from another interface. Checksum and lengths are right. */

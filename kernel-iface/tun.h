@@ -23,8 +23,8 @@ int tun_open(struct tun *tun, const char *name);
 /* Sets TUN_F_* offloads; unknown bits are refused with -EINVAL before the kernel sees them. */
 int tun_set_offloads(struct tun *tun, unsigned offloads);
 
-/* Asks for all that this code can split (offload.h), and for less where the kernel has less: CSUM|TSO4|TSO6|USO4|USO6,
- * then without USO, then CSUM alone. Answers the TUN_F_* in force, 0 if none. By the keeper: it is an ioctl. */
+/* Asks for all that this code can split (offload.h), one after the other, for a kernel may lack any of it. Answers the
+ * TUN_F_* in force, 0 if none. By the keeper: it is an ioctl. */
 unsigned tun_probe_offloads(int fd);
 /* Which super-packets the kernel takes, as OFFLOAD_* of offload.h: found out by writing one of each, for some kernels
  * refuse what they have. Call it while the interface is down (so nothing is received), before confinement. */

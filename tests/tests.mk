@@ -44,8 +44,19 @@ $(BUILD)/tests/bench/micro: $(MICRO_OBJS) $(AR_proto) $(AR_kernel) $(AR_crypto)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,)
 
+# What the e2e scripts run beside adit and aditd.
+E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(BUILD)/tests/faults.so
+$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o
+	$(Q)mkdir -p $(@D)
+	$(Q)$(call link_test,)
+
+# Preloaded into whatever aditd is under test: never itself with a sanitizer.
+$(BUILD)/tests/faults.so: tests/faults/faults.c | $(BUILD)/.pkgs
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
+
 .PHONY: tests check check-unit check-e2e check-newest-libsodium fuzz bench bench-scale bench-micro
-tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS)
+tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, again under ASan and UBSan, and with
 # the newest libsodium.
@@ -79,7 +90,7 @@ check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
 	BUILD=$(BUILD) prove tests/fuzz/corpus.sh
 
-check-e2e: all
+check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j2 --timer $(E2E_TESTS)
 
 # Fuzzes each target for FUZZ_SECONDS with libFuzzer; what it finds is left in build/fuzz.

@@ -67,7 +67,6 @@ between "iperf3, for the rate: sends 1 GiB" "${sent:-0}" $((1 << 30)) $(((1 << 3
 between "and it is received" "${got:-0}" $((${sent:-0} - (16 << 20))) "${sent:-0}"
 
 # Each segment was checked by its TCP checksum when it left the tunnel.
-counter() { on "$1" awk -v want="$3" '$1 == "'"$2"':" { if (!n) for (n = NF; n && $n != want; n--); else print $n }' /proc/net/snmp; }
 for end in a b; do
         echo "# on $end: TCP segments in $(counter $end Tcp InSegs), retransmitted $(counter $end Tcp RetransSegs); UDP dropped $(counter $end Udp InErrors)"
         is "no segment came to $end with a bad checksum" "$(counter $end Tcp InCsumErrors) $(counter $end Tcp InErrs)" "0 0"

@@ -236,6 +236,10 @@ no_pings() { ! on "$1" ping -n -c 2 -i 0.3 -W 1 "$2"; }               # SPACE AD
 reaches() { wait_for 15 on "$1" ping -n -c 1 -W 1 "$2"; }             # SPACE ADDRESS: soon
 handshake() { on "$1" wg show "$2" latest-handshakes | awk '{print $2; exit}'; } # SPACE DEVICE
 received() { on "$1" cat "/sys/class/net/$2/statistics/rx_packets"; } # SPACE DEVICE: packets out of the tunnel
+counter() { # SPACE PROTOCOL NAME, as in /proc/net/snmp
+        on "$1" awk -v want="$3" '$1 == "'"$2"':" { if (!n) for (n = NF; n && $n != want; n--); else print $n }' /proc/net/snmp
+}
+retransmitted() { echo $(($(counter a Tcp RetransSegs) + $(counter b Tcp RetransSegs))); } # by the TCP of the spaces a and b
 tool() { local space=$1; shift; on "$space" $PYTHON "$HERE/tool.py" "$@"; }
 
 # A checksummed TCP stream: `incoming` and `outgoing` start its ends, `arrived` waits for both and compares.

@@ -7,6 +7,8 @@
     tool.py nameserver ADDRESS ZONE   answers DNS queries from the file ZONE ("ADDRESS NAME" a line, read anew for each
                                    query); one for a name that is not in it is swallowed without an answer
     tool.py scan PID               stdin: needles, one in hex a line; which lie in the memory of the process
+    tool.py faults FILE            the table that faults.so left: "NAME COUNT" a line
+    tool.py meddle PORT TO-PORT COUNT   passes COUNT datagrams on, loses 4, changes 5, delays 3 and doubles 2 of each 100
     tool.py relay                  see Relay
 """
 import hashlib
@@ -14,6 +16,7 @@ import os
 import random
 import select
 import socket
+import struct
 import sys
 import time
 
@@ -130,6 +133,35 @@ def scan(pid):
     print("scanned", scanned)
     for needle in found:
         print("found", needle.hex())
+
+
+def faults(path):
+    with open(path, "rb") as table:
+        while record := table.read(48):
+            name, count, _ = struct.unpack("32sQQ", record)
+            print(name.rstrip(b"\0").decode(), count)
+
+
+def meddle(port, to, count):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    sock.bind(("127.0.0.1", int(port)))
+    print("listening", file=sys.stderr, flush=True)
+    late = None
+    for number in range(int(count)):
+        data, kind = sock.recv(65535), number % 100
+        if kind < 4:
+            continue
+        if kind < 9:
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        if 20 <= kind < 26 and kind % 2 == 0:  # the next one overtakes it
+            late = data
+            continue
+        for _ in range(2 if kind in (50, 51) else 1):
+            sock.sendto(data, ("127.0.0.1", int(to)))
+        if late:
+            sock.sendto(late, ("127.0.0.1", int(to)))
+            late = None
 
 
 class Relay:
@@ -274,4 +306,5 @@ if __name__ == "__main__":
     if verb == "relay":
         Relay(*arguments).run()
     else:
-        {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan}[verb](*arguments)
+        {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan, "faults": faults,
+         "meddle": meddle}[verb](*arguments)

@@ -420,6 +420,8 @@ static void test_many_flows(void **state)
 
 static void test_undo(void **state)
 {
+        static const unsigned features[] = { OFFLOAD_UDP6, OFFLOAD_UDP4, OFFLOAD_TCP6, OFFLOAD_TCP4 };
+
         (void)state;
         for (int kind = 0; kind < 4; kind++) {
                 struct shape s = plain_shape(kind & 1, kind & 2);
@@ -430,6 +432,7 @@ static void test_undo(void **state)
                 }
                 assert_int_equal(offload_coalesce(packets, packet_count, groups, ALL), 1);
                 assert_int_not_equal(memcmp(packets[0].bytes, originals[0], packets[0].len), 0);
+                assert_int_equal(offload_group_feature(&groups[0], packets), features[kind]);
                 offload_group_undo(&groups[0], packets);
                 for (int i = 0; i < 5; i++)
                         assert_memory_equal(packets[i].bytes, originals[i], packets[i].len);
@@ -438,6 +441,7 @@ static void test_undo(void **state)
         struct shape lone = plain_shape(true, true);
         add(&lone);
         assert_int_equal(coalesce_and_check(ALL), 1);
+        assert_int_equal(offload_group_feature(&groups[0], packets), 0);
         offload_group_undo(&groups[0], packets);
         assert_memory_equal(packets[0].bytes, originals[0], packets[0].len);
         clear();

@@ -1,6 +1,7 @@
 #include "daemon/tunnel_state.h"
 
 #include "daemon/log.h"
+#include "kernel-iface/rights.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -102,6 +103,15 @@ int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dial
         return 0;
 }
 
+void config_forget(struct pool *pool)
+{
+        enum { KEEP = 64 << 10 };
+        size_t used = pool->used;
+
+        pool_reset(pool);
+        if (used > KEEP) key_arena_trim(pool->base, used, KEEP);
+}
+
 static int set(struct tunnel *tunnel, const char *lines, size_t len)
 {
         struct conf *conf = pool_alloc(&tunnel->uapi_pool, sizeof *conf);
@@ -113,7 +123,7 @@ static int set(struct tunnel *tunnel, const char *lines, size_t len)
         if (failed && error.line)
                 log_print(LOG_ERR, "UAPI set refused, nothing was changed: line %u: %s", error.line + 1, error.text);
         else if (failed) log_print(LOG_ERR, "UAPI set refused, nothing was changed: %s", error.text);
-        pool_reset(&tunnel->uapi_pool);
+        config_forget(&tunnel->uapi_pool);
         return failed;
 }
 

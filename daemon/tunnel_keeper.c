@@ -1,6 +1,7 @@
 #include "daemon/tunnel_state.h"
 
 #include "daemon/log.h"
+#include "kernel-iface/rights.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -70,17 +71,20 @@ static bool read_text(struct tunnel *tunnel, int fd)
         }
 }
 
+enum { TEXT_KEEP = 64 << 10 };
+
 static void wipe_text(struct tunnel *tunnel)
 {
         size_t used = tunnel->text.used < tunnel->text.size ? tunnel->text.used : tunnel->text.size;
 
         sodium_memzero(tunnel->text.text, used);
+        if (used > TEXT_KEEP) key_arena_trim(tunnel->text.text, used, TEXT_KEEP);
         tunnel->text.used = 0;
 }
 
 static void forget(struct tunnel *tunnel)
 {
-        pool_reset(&tunnel->held_pool);
+        config_forget(&tunnel->held_pool);
         tunnel->held = NULL;
 }
 

@@ -46,6 +46,8 @@ struct moment moment_now(void);
 int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dialect dialect, struct conf_error *error);
 /* Serves the UAPI socket (uapi_server.h). */
 void config_serve_uapi(void *context, const char *request, size_t len, struct writer *out);
+/* Wipes what was parsed into the pool, and gives the memory of a large one back. */
+void config_forget(struct pool *pool);
 void config_set_up(struct tunnel *tunnel, bool up);
 unsigned workers_there(const struct tunnel *tunnel); /* threads */
 void config_set_workers(struct tunnel *tunnel, uint16_t workers); /* 0: auto */

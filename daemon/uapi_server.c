@@ -1,18 +1,14 @@
 #include "daemon/uapi_server.h"
 
 #include "daemon/conf/conf.h"
+#include "kernel-iface/rights.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#ifndef MADV_DONTNEED_LOCKED
-#        define MADV_DONTNEED_LOCKED 24
-#endif
 
 enum { KEEP = 1 << 20 }; /* bytes of a buffer that stay resident after a request */
 
@@ -57,7 +53,7 @@ void uapi_server_accept(struct uapi_server *server)
 static void wipe(uint8_t *buffer, size_t used)
 {
         sodium_memzero(buffer, used);
-        if (used > KEEP) madvise(buffer + KEEP, UAPI_BUFFER_SIZE - KEEP, MADV_DONTNEED_LOCKED);
+        if (used > KEEP) key_arena_trim(buffer, UAPI_BUFFER_SIZE, KEEP);
 }
 
 static void client_close(struct uapi_client *client)

@@ -238,6 +238,20 @@ int resolver_confine(struct rights_error *error)
         return code ? fail(error, "seccomp", code) : 0;
 }
 
+/* Of kernel 5.18. Before it, what is locked stays. */
+#ifndef MADV_DONTNEED_LOCKED
+#        define MADV_DONTNEED_LOCKED 24
+#endif
+
+void key_arena_trim(void *part, size_t size, size_t keep)
+{
+        const uintptr_t page = 4096;
+        uintptr_t from = ((uintptr_t)part + keep + page - 1) & ~(page - 1);
+        uintptr_t to = ((uintptr_t)part + size) & ~(page - 1);
+
+        if (from < to) madvise((void *)from, to - from, MADV_DONTNEED_LOCKED);
+}
+
 void *key_arena_open(size_t size, _Bool *locked)
 {
         void *arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -44,5 +44,8 @@ int resolver_confine(struct rights_error *error);
  * errno. When only the lock is refused it is made all the same and *locked is false: say so in the log. Call it in the
  * tunnel process before tunnel_confine(). */
 void *key_arena_open(size_t size, _Bool *locked);
+/* Gives the memory of a part of the arena back, but for its first `keep` bytes: it reads as zero, and is there again when
+ * it is written. Wiped or not, nothing of it remains. */
+void key_arena_trim(void *part, size_t size, size_t keep);
 
 #endif

@@ -28,7 +28,7 @@ static struct layout layout_of(const struct engine_config *config)
         at.peers = POOL_ALIGN(sizeof(struct engine));
         at.heap = at.peers + peer_table_memory(config->max_peers);
         at.indices = at.heap + POOL_ALIGN(heap_memory(config->max_peers));
-        at.pending = at.indices + POOL_ALIGN(index_memory(session_count(config)));
+        at.pending = at.indices + POOL_ALIGN(index_memory(config->max_peers));
         at.sessions = at.pending + POOL_ALIGN(index_memory(config->max_peers));
         at.staged = at.sessions + pool_memory(sizeof(struct session), session_count(config));
         at.load = at.staged + pool_memory(staged_item_size(config->staged_size), config->max_staged);
@@ -56,7 +56,7 @@ struct engine *engine_new(void *memory, size_t size, const struct engine_config 
         engine->now = now;
         engine->timers.random = &engine->random;
         heap_init(&engine->timers.heap, base + at.heap);
-        index_init(&engine->store.indices, base + at.indices, session_count(config));
+        index_init(&engine->store.indices, base + at.indices, config->max_peers); /* most have one session */
         index_init(&engine->store.pending, base + at.pending, config->max_peers);
         engine->store.grace = &engine->grace;
         pool_init(&engine->store.pool, base + at.sessions, sizeof(struct session), session_count(config));
@@ -175,6 +175,15 @@ static void confirm(struct engine *engine, struct peer *peer, struct effects *ou
                 peer_session_up(engine, peer, out);
 }
 
+/* Where a worker heard it from, packets go already. */
+static void roam(struct peer *peer, struct effects *out)
+{
+        union socket_address before = peer->endpoint.remote;
+
+        endpoint_read(&peer->published, &peer->endpoint);
+        if (!same_remote(&before, &peer->endpoint.remote)) effect_add(out, EFFECT_ROAMED, peer);
+}
+
 /* Of a peer that is not in the stack any more. */
 static void attend(struct engine *engine, struct peer *peer, struct effects *out)
 {
@@ -182,11 +191,7 @@ static void attend(struct engine *engine, struct peer *peer, struct effects *out
 
         if (peer->removed) return;
         if (what & ASK_FORGET_SOURCE) peer_forget_source(peer);
-        if (what & ASK_ROAM) {
-                struct endpoint heard;
-                endpoint_read(&peer->heard, &heard);
-                peer_set_endpoint(peer, &heard, out);
-        }
+        if (what & ASK_ROAM) roam(peer, out);
         if (what & ASK_CONFIRM) confirm(engine, peer, out);
         if (what & ASK_HANDSHAKE && session_rekey_on_send(peer->sessions.current, engine->now))
                 handshake_start(engine, peer, out);

@@ -27,7 +27,7 @@ void endpoint_write(struct endpoint_cell *cell, const struct endpoint *in);
 /* What workers leave for the owner. */
 enum ask {
         ASK_TIMERS = 1 << 0,        /* timers_requeue() */
-        ASK_ROAM = 1 << 1,          /* the endpoint is now `heard` */
+        ASK_ROAM = 1 << 1,          /* `published` is of a packet */
         ASK_CONFIRM = 1 << 2,       /* sessions.next was proven */
         ASK_HANDSHAKE = 1 << 3,     /* sent with an old session */
         ASK_RENEW = 1 << 4,         /* received with an old one */
@@ -41,8 +41,7 @@ struct peer {
         _Atomic uint32_t asks;
         struct peer *asks_after;         /* the next in engine->asking; who sets asks from 0 writes it */
         _Atomic uint32_t waiting;        /* packets that the owner has, or is about to have; none may pass them */
-        struct endpoint_cell published;  /* where packets go: `endpoint`, or what was heard since */
-        struct endpoint_cell heard;      /* where the last one came from; until the owner has seen it */
+        struct endpoint_cell published;  /* where packets go: `endpoint`, or where the peer was heard from since */
         _Atomic bool rekeyed_on_receive; /* once for each session */
         _Atomic uint64_t rx_bytes, tx_bytes;
         bool removed;

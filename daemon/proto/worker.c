@@ -158,7 +158,6 @@ static bool follow(struct peer *peer, const struct endpoint *from)
 
         endpoint_read(&peer->published, &known);
         if (!memcmp(&known, from, sizeof known)) return false;
-        endpoint_write(&peer->heard, from);
         endpoint_write(&peer->published, from);
         return true;
 }

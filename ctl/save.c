@@ -58,7 +58,7 @@ static int keep_of_file(struct conf *conf, bool managed, const char *path, struc
         struct conf file, loaded;
         struct conf_error error = { 0 };
         char *text = NULL, message[CONF_PATH_MAX + sizeof error.text];
-        size_t len;
+        size_t len = 0;
         int status = read_text(path, pool, &text, &len);
 
         if (status) return status;

@@ -55,7 +55,7 @@ $(BUILD)/tests/faults.so: tests/faults/faults.c | $(BUILD)/.pkgs
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
-.PHONY: tests check check-unit check-e2e check-newest-libsodium fuzz bench bench-scale bench-micro
+.PHONY: tests check check-unit check-e2e check-threads check-newest-libsodium fuzz bench bench-scale bench-micro
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, again under ASan and UBSan, and with
@@ -65,10 +65,13 @@ check:
 	$(MAKE) CFLAGS=-Werror all tests
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang CFLAGS=-Werror all tests
 	$(MAKE) SANITIZE=1 CFLAGS=-Werror all tests
+	$(MAKE) SANITIZE=thread CFLAGS=-Werror all tests
 	$(MAKE) check-unit
 	$(MAKE) SANITIZE=1 check-unit
 	$(MAKE) check-e2e
 	$(MAKE) SANITIZE=1 check-e2e E2E_TESTS='$(E2E_SANITIZED)'
+	$(MAKE) SANITIZE=thread check-threads
+	$(MAKE) SANITIZE=thread check-e2e E2E_TESTS='$(E2E_SANITIZED)'
 	$(MAKE) check-newest-libsodium
 
 # Those that a sanitizer can tell something about; the others take their time from waiting for WireGuard's timers.
@@ -85,6 +88,10 @@ check-newest-libsodium:
 	    echo "check: SKIPPED: NOT TESTED WITH THE NEWEST LIBSODIUM: it could not be had, see above" >&2; \
 	fi
 E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/29-transfer.sh
+
+# What has threads. A race ends the program at once.
+check-threads: tests
+	CMOCKA_MESSAGE_OUTPUT=TAP TSAN_OPTIONS=halt_on_error=1 prove -j2 --exec '' $(filter %/unit/data/%,$(UNIT_TESTS))
 
 check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)

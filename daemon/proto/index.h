@@ -13,10 +13,10 @@ struct session;
 /* A member of what it leads to. Zeroed, it is in no table. One that was removed still leads on to the next, and is not
  * to be inserted again before no reader can be at it (grace.h). */
 struct index_entry {
+        uint32_t index;
         struct index_entry *_Atomic next;
         struct peer *_Atomic peer; /* NULL: not in a table */
         struct session *session;   /* NULL: the peer's pending handshake */
-        uint32_t index;
 };
 
 /* One writer; index_find may run beside it in any thread that holds a ticket. */

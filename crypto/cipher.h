@@ -42,9 +42,9 @@ struct cipher {
 };
 
 /* Once, after sodium_init() and before the process gives up its rights and starts threads: makes what ipsec-mb needs
- * for `threads` threads that seal or open, the caller among them (200 KB each, kept for ever; a thread beyond that
- * number is served by libsodium), has every row agree with libsodium's one-shot call byte for byte, and times those
- * that do, so that cipher_find gives the fastest. Takes 2 to 7 ms. `now` is a clock in nanoseconds. */
+ * for `threads` threads that seal or open, the caller among them (200 KB each once it does, kept for ever; a
+ * thread beyond that number is served by libsodium), has every row agree with libsodium's one-shot call byte for byte,
+ * and times those that do, so that cipher_find gives the fastest. Takes 2 to 7 ms. `now` is a clock in nanoseconds. */
 void cipher_init(unsigned threads, uint64_t (*now)(void));
 
 /* What WireGuard speaks: ChaCha20-Poly1305. Always there; before cipher_init it is libsodium's one-shot call. */

@@ -9,49 +9,57 @@
 #        include <intel-ipsec-mb.h>
 #        include <sodium.h>
 #        include <stdatomic.h>
+#        include <stdlib.h>
 
 enum { MANAGERS_MAX = 256, GCM_TAG_LEN = 16, GCM_NONCE_LEN = 12 };
 
-/* Written by cipher_ipsec_mb_init, before there are threads. A manager is of one thread at a time, as a job is. */
-static IMB_MGR *managers[MANAGERS_MAX];
-static unsigned manager_count;
+/* Room for managers, and the first of them: written by cipher_ipsec_mb_init, before there are threads. A manager is of
+ * one thread at a time, as a job is; a thread makes its own when it comes here first, for a room that is never used
+ * costs no memory. */
+static void *rooms[MANAGERS_MAX];
+static unsigned room_count;
+static IMB_MGR *first;
 
 static atomic_uint claimed;
 static _Thread_local IMB_MGR *mine;
 
-static IMB_MGR *manager_make(void)
+static IMB_MGR *manager_make(void *room)
 {
-        IMB_MGR *manager = alloc_mb_mgr(0);
+        IMB_MGR *manager = imb_set_pointers_mb_mgr(room, 0, 1);
         IMB_ARCH arch = IMB_ARCH_NONE;
 
         if (!manager) return NULL;
         init_mb_mgr_auto(manager, &arch);
-        if (arch != IMB_ARCH_NONE && imb_get_errno(manager) == 0) return manager;
-        free_mb_mgr(manager);
-        return NULL;
+        return arch != IMB_ARCH_NONE && imb_get_errno(manager) == 0 ? manager : NULL;
 }
 
 void cipher_ipsec_mb_init(unsigned threads)
 {
-        while (manager_count < threads && manager_count < MANAGERS_MAX) {
-                IMB_MGR *manager = manager_make();
-                if (!manager) return;
-                managers[manager_count++] = manager;
+        const size_t size = (imb_get_mb_mgr_size() + CIPHER_SCHEDULE_ALIGN - 1) & ~(size_t)(CIPHER_SCHEDULE_ALIGN - 1);
+
+        while (room_count < threads && room_count < MANAGERS_MAX) {
+                void *room = aligned_alloc(CIPHER_SCHEDULE_ALIGN, size);
+                if (!room) return;
+                if (!room_count && !(first = manager_make(room))) {
+                        free(room);
+                        return;
+                }
+                rooms[room_count++] = room;
         }
 }
 
 static IMB_MGR *manager_of_this_thread(void)
 {
-        if (!mine && atomic_load_explicit(&claimed, memory_order_relaxed) < manager_count) {
+        if (!mine && atomic_load_explicit(&claimed, memory_order_relaxed) < room_count) {
                 unsigned i = atomic_fetch_add_explicit(&claimed, 1, memory_order_relaxed);
-                if (i < manager_count) mine = managers[i];
+                if (i < room_count) mine = i ? manager_make(rooms[i]) : first;
         }
         return mine;
 }
 
 static bool have_manager(void)
 {
-        return manager_count > 0;
+        return first;
 }
 
 /* ---- ChaCha20-Poly1305 ------------------------------------------------------------------------------------------- */
@@ -130,7 +138,7 @@ static_assert(sizeof(struct gcm_key_data) <= CIPHER_SCHEDULE_MAX, "a schedule fi
 
 static void gcm_schedule(void *schedule, const struct key *key)
 {
-        IMB_AES256_GCM_PRE(managers[0], key->bytes, schedule);
+        IMB_AES256_GCM_PRE(first, key->bytes, schedule);
 }
 
 static void gcm_seal(uint8_t *out, const uint8_t *in, size_t len, uint64_t counter, const void *schedule)
@@ -139,7 +147,7 @@ static void gcm_seal(uint8_t *out, const uint8_t *in, size_t len, uint64_t count
         uint8_t nonce[GCM_NONCE_LEN];
 
         cipher_nonce(nonce, sizeof nonce, counter);
-        IMB_AES256_GCM_ENC(managers[0], schedule, &context, out, in, len, nonce, nonce, 0, out + len, GCM_TAG_LEN);
+        IMB_AES256_GCM_ENC(first, schedule, &context, out, in, len, nonce, nonce, 0, out + len, GCM_TAG_LEN);
 }
 
 static bool gcm_open(uint8_t *data, size_t len, uint64_t counter, const void *schedule)
@@ -149,8 +157,7 @@ static bool gcm_open(uint8_t *data, size_t len, uint64_t counter, const void *sc
 
         if (len < sizeof tag) return false;
         cipher_nonce(nonce, sizeof nonce, counter);
-        IMB_AES256_GCM_DEC(managers[0], schedule, &context, data, data, len - sizeof tag, nonce, nonce, 0, tag,
-                           sizeof tag);
+        IMB_AES256_GCM_DEC(first, schedule, &context, data, data, len - sizeof tag, nonce, nonce, 0, tag, sizeof tag);
         if (crypto_verify_16(tag, data + len - sizeof tag) == 0) return true;
         sodium_memzero(data, len);
         return false;
@@ -159,8 +166,7 @@ static bool gcm_open(uint8_t *data, size_t len, uint64_t counter, const void *sc
 /* Without the AES instructions ipsec-mb falls back to tables in memory, whose timing tells of the key. */
 static bool gcm_available(void)
 {
-        return have_manager() && managers[0]->features & IMB_FEATURE_AESNI &&
-               managers[0]->features & IMB_FEATURE_PCLMULQDQ;
+        return have_manager() && first->features & IMB_FEATURE_AESNI && first->features & IMB_FEATURE_PCLMULQDQ;
 }
 
 const struct cipher cipher_gcm_ipsec_mb = {

@@ -110,12 +110,12 @@ void device_apply(struct device *device, uint64_t now, const struct conf *conf, 
         struct engine *engine = device->engine;
 
         if (conf->flags & CONF_HAS_PRIVATE_KEY) engine_set_private_key(engine, now, &conf->private_key);
-        bool whole = conf->flags & CONF_REPLACE_PEERS;
-        if (whole && dialect == UAPI_STRICT) remove_all(engine);
-        if (whole && dialect != UAPI_STRICT) remove_missing(engine, conf);
+        bool replace = conf->flags & CONF_REPLACE_PEERS, whole = replace && dialect != UAPI_STRICT;
+        if (replace && !whole) remove_all(engine);
+        if (whole) remove_missing(engine, conf);
         engine_allowed_ips_begin(engine);
         for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
-                apply_peer(engine, now, peer, whole && dialect != UAPI_STRICT);
+                apply_peer(engine, now, peer, whole);
         if (whole) sweep_all(engine);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -29,6 +30,17 @@ static int remove_stale(const struct sockaddr_un *address, int type)
         if (failed && failed != ECONNREFUSED && failed != EAGAIN && failed != EPROTOTYPE) return -failed;
         if (failed != ECONNREFUSED) return -EADDRINUSE;
         return unlink(address->sun_path) && errno != ENOENT ? -errno : 0;
+}
+
+/* One that was just ended may still be about to close: to be told so of a link that is down helps nobody. */
+static int wait_for_stale(const struct sockaddr_un *address, int type)
+{
+        enum { FIRST_MS = 10, LAST_MS = 160 }; /* few, for whoever serves it may not accept what asks */
+        int error;
+
+        for (int ms = FIRST_MS; (error = remove_stale(address, type)) == -EADDRINUSE && ms <= LAST_MS; ms *= 2)
+                poll(NULL, 0, ms);
+        return error;
 }
 
 static int bind_private(int fd, const struct sockaddr_un *address)
@@ -59,7 +71,7 @@ int listener_open(struct listener *listener, const char *folder, const char *lin
         error = make_folder(folder);
         if (error) return error;
         memcpy(address.sun_path, listener->path, sizeof address.sun_path);
-        error = remove_stale(&address, type);
+        error = wait_for_stale(&address, type);
         if (error) return error;
         listener->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (listener->fd < 0) return -errno;

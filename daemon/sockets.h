@@ -15,7 +15,8 @@ struct listener {
 };
 
 /* Makes the folder (0755) and the socket: SOCK_STREAM 0600 for the UAPI, SOCK_SEQPACKET 0660 root:adit for the control
- * socket. One that a crash left behind is replaced; 0, or -errno: -EADDRINUSE when somebody serves it. */
+ * socket. One that a crash left behind is replaced; 0, or -errno: -EADDRINUSE when somebody serves it, and goes on to
+ * for a moment. */
 int listener_open(struct listener *listener, const char *folder, const char *link, int type, bool group);
 void listener_close(struct listener *listener);
 

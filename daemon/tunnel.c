@@ -251,8 +251,8 @@ static void loop(struct tunnel *tunnel)
                 run_deferred(tunnel);
                 if (!tunnel->link_here && !tunnel->stop) poll_link(tunnel, at.now);
                 at = moment_now();
-                due = data_attend(&tunnel->plane, at);
                 if (engine_deadline(tunnel->engine) <= at.now) data_tick(&tunnel->plane, at);
+                due = data_attend(&tunnel->plane, at);
                 if (tunnel->plane.gone) interface_gone(tunnel);
         }
 }

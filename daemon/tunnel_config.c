@@ -30,9 +30,10 @@ static void take_sockets(struct tunnel *tunnel, const struct udp_sockets *socket
 /* What was removed a moment ago may still be in use, and its place is wanted. */
 static void settle(struct tunnel *tunnel)
 {
-        for (int tries = 0; tries < 100 && engine_reclaim(tunnel->engine); tries++) {
-                poll(NULL, 0, 1);
-                data_attend(&tunnel->plane, moment_now());
+        for (int tries = 0; tries < 100; tries++) {
+                int due = data_attend(&tunnel->plane, moment_now());
+                if (due < 0) break;
+                if (due > 0) poll(NULL, 0, 1);
         }
 }
 

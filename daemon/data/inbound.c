@@ -41,7 +41,7 @@ static void wrote(struct data_plane *plane, int error, unsigned packets)
 {
         for (unsigned i = 0; error && i < packets; i++)
                 engine_count_drop(plane->engine, DROP_RX_TUN_WRITE);
-        if (error == -EBADFD) plane->gone = true;
+        if (error == -EBADFD) lane_gone(plane);
 }
 
 static void write_packet(struct data_plane *plane, const struct offload_packet *packet)

@@ -138,6 +138,12 @@ void lane_wake_owner(struct data_plane *plane)
         if (plane->wake >= 0 && !atomic_exchange(&plane->woken, true)) (void)!write(plane->wake, &one, sizeof one);
 }
 
+void lane_gone(struct data_plane *plane)
+{
+        plane->gone = true;
+        lane_wake_owner(plane);
+}
+
 enum drop lane_drop(int error)
 {
         switch (-error) {

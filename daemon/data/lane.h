@@ -85,6 +85,8 @@ unsigned lane_take(struct data_plane *plane, enum lane_id id);
 
 /* Something is left for the owner. */
 void lane_wake_owner(struct data_plane *plane);
+/* The interface was deleted: the owner is told. */
+void lane_gone(struct data_plane *plane);
 
 /* The counter of what sendmsg refused. */
 enum drop lane_drop(int error);

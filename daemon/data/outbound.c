@@ -193,7 +193,7 @@ int data_outbound(struct data_plane *plane, uint64_t now)
                 }
         }
         lane_unlock(lane);
-        if (result < 0) plane->gone = true;
+        if (result < 0) lane_gone(plane);
         if (!taken) return result; /* the slab is anybody's again */
         if (result > 0 && plane->call_help) plane->call_help(plane->call_context);
         seal_slab(plane, slab);

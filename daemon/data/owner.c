@@ -100,14 +100,22 @@ static bool attend_handshakes(struct data_plane *plane, struct moment at)
         return true;
 }
 
+static void attend_asks(struct data_plane *plane, struct moment at)
+{
+        bool more;
+
+        do {
+                more = engine_attend(plane->engine, at.now, at.wall, &plane->effects) || plane->effects.count;
+                data_effects(plane, at);
+        } while (more);
+}
+
 int data_attend(struct data_plane *plane, struct moment at)
 {
         plane->woken = false; /* first: who leaves something from here on wakes again */
         bool more = attend_handshakes(plane, at);
-        while (engine_attend(plane->engine, at.now, at.wall, &plane->effects))
-                data_effects(plane, at);
-        data_effects(plane, at);
         attend_packets(plane, at);
+        attend_asks(plane, at); /* the last: what goes before leaves some, too */
         bool waits = engine_reclaim(plane->engine);
         return more ? 0 : waits ? RECLAIM_MS : -1;
 }

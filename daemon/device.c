@@ -70,16 +70,27 @@ static void sweep_all(struct engine *engine)
                 engine_allowed_ips_sweep(engine, peer);
 }
 
-/* New ones come before old ones go, so that those that stay or move never are nobody's. Where there is no room for both,
- * the old ones go at once: device_check() has seen that the new ones fit. */
+/* New ones come before old ones go, so that those that stay or move never are nobody's. */
 static void set_allowed_ips(struct engine *engine, struct peer *peer, const struct conf_peer *wanted)
 {
-        for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next) {
+        for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next)
                 if (allowed->remove) engine_allowed_ip_remove(engine, peer, &allowed->prefix);
-                else if (!engine_allowed_ip_add(engine, peer, &allowed->prefix)) {
-                        sweep_all(engine);
-                        engine_allowed_ip_add(engine, peer, &allowed->prefix);
-                }
+                else engine_allowed_ip_add(engine, peer, &allowed->prefix);
+}
+
+/* Where there is no room for both, the old ones go first: device_check() has seen that the new ones fit. */
+static void make_room(const struct device *device, const struct conf *conf, bool whole)
+{
+        struct engine *engine = device->engine;
+        uint64_t most = engine_prefix_count(engine);
+
+        for (const struct conf_peer *wanted = conf->peers; wanted; wanted = wanted->next)
+                for (const struct conf_prefix *allowed = wanted->allowed_ips; allowed; allowed = allowed->next)
+                        most += !allowed->remove;
+        if (most <= device->limits.max_prefixes) return;
+        for (const struct conf_peer *wanted = conf->peers; wanted; wanted = wanted->next) {
+                struct peer *peer = engine_peer_find(engine, &wanted->public_key);
+                if (peer && (whole || wanted->flags & PEER_REPLACE_ALLOWED_IPS)) engine_allowed_ips_clear(engine, peer);
         }
 }
 
@@ -95,7 +106,7 @@ static void apply_peer(struct engine *engine, uint64_t now, const struct conf_pe
         }
         if (!peer && wanted->flags & PEER_UPDATE_ONLY) return;
         if (!peer) peer = engine_peer_add(engine, now, &wanted->public_key);
-        if (!peer) return; /* our own public key: ignored, as every WireGuard does */
+        if (!peer) return; /* our own public key: ignored, as every WireGuard does; there is room, see device.h */
         if (wanted->flags & PEER_HAS_PRESHARED_KEY) engine_peer_set_preshared_key(peer, &wanted->preshared_key);
         if (wanted->flags & PEER_HAS_NAME) engine_peer_set_name(peer, wanted->name ? wanted->name : "");
         if (wanted->endpoint.family) engine_peer_set_endpoint(peer, &wanted->endpoint);
@@ -113,6 +124,7 @@ void device_apply(struct device *device, uint64_t now, const struct conf *conf, 
         bool replace = conf->flags & CONF_REPLACE_PEERS, whole = replace && dialect != UAPI_STRICT;
         if (replace && !whole) remove_all(engine);
         if (whole) remove_missing(engine, conf);
+        make_room(device, conf, whole);
         engine_allowed_ips_begin(engine);
         for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
                 apply_peer(engine, now, peer, whole);
@@ -151,10 +163,10 @@ static void peer_lines(const struct device *device, const struct peer *peer, enu
 
 static void drop_lines(const struct device *device, struct writer *out)
 {
-        const uint64_t *drops = engine_drops(device->engine);
-
-        for (int reason = DROP_NONE + 1; reason < DROP_COUNT; reason++)
-                if (drops[reason]) writer_print(out, "drop_%s=%" PRIu64 "\n", drop_name(reason), drops[reason]);
+        for (int reason = DROP_NONE + 1; reason < DROP_COUNT; reason++) {
+                uint64_t dropped = engine_dropped(device->engine, reason);
+                if (dropped) writer_print(out, "drop_%s=%" PRIu64 "\n", drop_name(reason), dropped);
+        }
         if (device->kernel_drops) writer_print(out, "drop_rx-queue-full=%" PRIu64 "\n", device->kernel_drops);
 }
 

@@ -1,6 +1,7 @@
 /* A link's configuration between its text (struct conf) and the engine. In the tunnel process.
  * Applying is in two steps, so that it is whole or not at all: device_check() answers all that could fail,
- * device_apply() cannot. */
+ * device_apply() cannot. So that it cannot, nothing that was removed before is still held by workers then: the table
+ * has room for the peers that a link may have, and once more for those that one call removes. */
 #ifndef DAEMON_DEVICE_H
 #define DAEMON_DEVICE_H
 
@@ -25,7 +26,7 @@ bool device_check(const struct device *device, const struct conf *conf, struct c
  * others live on. */
 void device_apply(struct device *device, uint64_t now, const struct conf *conf, enum uapi_dialect dialect);
 
-/* The lines of a get answer. */
+/* The lines of a get answer, as of the engine's clock (engine_attend). */
 void device_status(const struct device *device, enum uapi_dialect dialect, bool secrets, struct writer *out);
 
 #endif

@@ -149,8 +149,6 @@ static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
                                              .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
         if (tunnel->plane.wake < 0 || data_init(&tunnel->plane) || workers_init(&tunnel->workers, &tunnel->plane))
                 return false;
-        workers_watch(&tunnel->workers, start->sockets.v4, SOURCE_V4);
-        workers_watch(&tunnel->workers, start->sockets.v6, SOURCE_V6);
         tunnel->uapi.listener = start->uapi;
         tunnel->uapi.serve = config_serve_uapi;
         tunnel->uapi.context = tunnel;
@@ -171,6 +169,10 @@ static bool confine(struct tunnel *tunnel, const struct tunnel_start *start)
         if (!failed && (failed = workers_start(&tunnel->workers, workers_there(tunnel))))
                 error = (struct rights_error){ "threads", failed };
         if (!failed) failed = tunnel_filter(&error);
+        if (!failed) { /* nothing of the outside is looked at before */
+                workers_watch(&tunnel->workers, start->sockets.v4, SOURCE_V4);
+                workers_watch(&tunnel->workers, start->sockets.v6, SOURCE_V6);
+        }
         if (failed) log_print(LOG_ERR, "tunnel process: %s: %s", error.step, strerror(-error.error));
         return !failed;
 }
@@ -246,6 +248,7 @@ static void loop(struct tunnel *tunnel)
                 int count = epoll_wait(tunnel->epoll, events, EVENTS, patience(tunnel, due));
                 if (count < 0 && errno != EINTR) return;
                 struct moment at = moment_now();
+                data_attend(&tunnel->plane, at); /* first: what is asked next is to be answered as of now */
                 for (int i = 0; i < count && !tunnel->stop; i++)
                         dispatch(tunnel, &events[i], at);
                 run_deferred(tunnel);

@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 #include "kernel-iface/rights.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -56,6 +57,8 @@ static int rebind(struct tunnel *tunnel, const struct conf *conf)
         return failed;
 }
 
+static_assert((int)WORKERS_MAX == (int)DATA_WORKERS_MAX, "what a configuration may ask for");
+
 /* Threads are started before rights are dropped, when no configuration is known. */
 unsigned workers_there(const struct tunnel *tunnel)
 {
@@ -65,8 +68,8 @@ unsigned workers_there(const struct tunnel *tunnel)
         return tunnel->cpus < WORKERS_MAX ? tunnel->cpus : WORKERS_MAX;
 }
 
-/* One thread serves both lanes better than any split of the work where the programs that send and receive need the other
- * processor; measured on two. */
+/* One thread serves both lanes better than any split of the work where the programs that send and receive need the
+ * other processor; measured on two. */
 static unsigned workers_auto(const struct tunnel *tunnel)
 {
         return tunnel->cpus < 4 ? 1 : workers_there(tunnel);

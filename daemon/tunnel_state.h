@@ -25,7 +25,7 @@ struct tunnel {
         struct workers workers;
         struct uapi_server uapi;
         int epoll, timer, ipc;
-        unsigned cpus; /* that this process may use */
+        unsigned cpus;  /* that this process may use */
         uint64_t armed; /* the deadline the timer is set to */
         bool link_here; /* false: in another namespace, its state is polled from the TUN */
         uint64_t link_polled;
@@ -49,7 +49,7 @@ void config_serve_uapi(void *context, const char *request, size_t len, struct wr
 /* Wipes what was parsed into the pool, and gives the memory of a large one back. */
 void config_forget(struct pool *pool);
 void config_set_up(struct tunnel *tunnel, bool up);
-unsigned workers_there(const struct tunnel *tunnel); /* threads */
+unsigned workers_there(const struct tunnel *tunnel);              /* threads */
 void config_set_workers(struct tunnel *tunnel, uint16_t workers); /* 0: auto */
 
 /* tunnel_keeper.c: the tunnel process's end of the socketpair. */

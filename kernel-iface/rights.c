@@ -214,13 +214,6 @@ int tunnel_filter(struct rights_error *error)
         return code ? fail(error, "seccomp", code) : 0;
 }
 
-int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error)
-{
-        int code = tunnel_drop_rights(uid, gid, keep, keep_count, error);
-
-        return code ? code : tunnel_filter(error);
-}
-
 /* resolver */
 
 int resolver_confine(struct rights_error *error)

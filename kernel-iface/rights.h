@@ -13,7 +13,7 @@ struct rights_error {
 };
 
 /* The uid and gid of the tunnel process: user "adit" if there is one, else a number of its own out of 61184..65519
- * by the link's name, which no account has. Call it before tunnel_confine(): it reads the user database. */
+ * by the link's name, which no account has. Call it before tunnel_drop_rights(): it reads the user database. */
 void tunnel_identity(const char *link, uid_t *uid, gid_t *gid);
 
 /* Keeper: uid 0, exactly CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, bounding set too, NoNewPrivs, a seccomp filter that
@@ -29,8 +29,6 @@ int tunnel_drop_rights(uid_t uid, gid_t gid, const int *keep, size_t keep_count,
 /* Then, for all of its threads at once and all time: an allow-list seccomp filter (no ioctl, open, socket, execve,
  * clone): a violation kills the process. */
 int tunnel_filter(struct rights_error *error);
-/* Both, for a process that has one thread and will have no other. */
-int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error);
 
 /* Resolver: the child that the keeper forks to look names up, still uid 0. No capability that could be used (permitted,
  * effective, inheritable, ambient; the bounding set stays the keeper's, who may not narrow it, and gives nothing
@@ -42,10 +40,10 @@ int resolver_confine(struct rights_error *error);
 
 /* The arena for keys: `size` bytes of address space, mlock2(MLOCK_ONFAULT), MADV_DONTDUMP, MADV_WIPEONFORK. NULL:
  * errno. When only the lock is refused it is made all the same and *locked is false: say so in the log. Call it in the
- * tunnel process before tunnel_confine(). */
+ * tunnel process before tunnel_drop_rights(). */
 void *key_arena_open(size_t size, _Bool *locked);
-/* Gives the memory of a part of the arena back, but for its first `keep` bytes: it reads as zero, and is there again when
- * it is written. Wiped or not, nothing of it remains. */
+/* Gives the memory of a part of the arena back, but for its first `keep` bytes: it reads as zero, and is there again
+ * when it is written. Wiped or not, nothing of it remains. */
 void key_arena_trim(void *part, size_t size, size_t keep);
 
 #endif

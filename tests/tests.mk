@@ -91,7 +91,7 @@ E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/29-transfer.sh
 
 # What has threads. A race ends the program at once.
 check-threads: tests
-	CMOCKA_MESSAGE_OUTPUT=TAP TSAN_OPTIONS=halt_on_error=1 prove -j2 --exec '' $(filter %/unit/data/% %/test_grace,$(UNIT_TESTS))
+	CMOCKA_MESSAGE_OUTPUT=TAP TSAN_OPTIONS=halt_on_error=1 prove -j2 --exec '' $(filter %/unit/data/% %/test_grace %/test_endpoint,$(UNIT_TESTS))
 
 check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)

@@ -78,8 +78,8 @@ void data_set_workers(struct data_plane *plane, unsigned workers);
 
 /* ---- Workers ----------------------------------------------------------------------------------------------------- */
 
-/* A slab of what the TUN has. 1: there may be more; 0: nothing more, or others are at it; -EBADFD: the interface was
- * deleted. */
+/* A slab of what the TUN has. 1: there may be more; 0: nothing more; -EBUSY: others are at it; -EBADFD: the interface
+ * was deleted. */
 int data_outbound(struct data_plane *plane, uint64_t now);
 /* The same of a socket: plane->sockets.v4, or .v6. */
 int data_inbound(struct data_plane *plane, uint64_t now, bool v6);

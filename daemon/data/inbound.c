@@ -146,9 +146,9 @@ int data_inbound(struct data_plane *plane, uint64_t now, bool v6)
 {
         struct lane *lane = &plane->lanes[LANE_INBOUND];
         struct inbound_slab *slab = NULL;
-        ssize_t got = -EAGAIN;
+        ssize_t got = -EBUSY;
 
-        if (!lane_lock(lane)) return 0;
+        if (!lane_lock(lane)) return -EBUSY;
         if (lane_has_room(plane, LANE_INBOUND)) {
                 slab = &plane->inbound[engine_entered(plane->engine, LANE_INBOUND) % lane->slabs];
                 slab->now = now;
@@ -156,6 +156,7 @@ int data_inbound(struct data_plane *plane, uint64_t now, bool v6)
                 if (got > 0) lane_take(plane, LANE_INBOUND);
         }
         lane_unlock(lane);
+        if (got == -EBUSY) return -EBUSY;
         if (got == -EAGAIN) return 0;
         if (got <= 0) return 1; /* empty; an ICMP error told late: the next datagram may be fine */
         if (got >= LARGE_READ && plane->call_help) plane->call_help(plane->call_context);

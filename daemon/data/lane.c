@@ -115,20 +115,30 @@ void lane_drain(struct data_plane *plane, enum lane_id id, _Atomic bool *(*ready
         }
 }
 
+void lane_settle(struct data_plane *plane, enum lane_id id)
+{
+        while (engine_entered(plane->engine, id) != engine_left(plane->engine, id))
+                sched_yield();
+}
+
 void data_pause(struct data_plane *plane)
 {
         for (int id = 0; id < LANES; id++)
                 while (!lane_lock(&plane->lanes[id]))
                         sched_yield();
         for (int id = 0; id < LANES; id++)
-                while (engine_entered(plane->engine, id) != engine_left(plane->engine, id) || plane->lanes[id].draining)
+                lane_settle(plane, id);
+        for (int id = 0; id < LANES; id++) /* who looks at the ring does so with this */
+                while (atomic_exchange(&plane->lanes[id].draining, true))
                         sched_yield();
 }
 
 void data_resume(struct data_plane *plane)
 {
-        for (int id = 0; id < LANES; id++)
+        for (int id = 0; id < LANES; id++) {
+                plane->lanes[id].draining = false;
                 lane_unlock(&plane->lanes[id]);
+        }
 }
 
 void lane_wake_owner(struct data_plane *plane)

@@ -31,7 +31,6 @@ struct outbound_send {
         unsigned count;
         uint8_t ecn;
         bool closed; /* the last one was shorter: no other may follow */
-        bool data;   /* one of them is not empty */
 };
 
 struct outbound_slab {
@@ -73,6 +72,8 @@ struct inbound_slab {
 
 bool lane_lock(struct lane *lane); /* false: somebody reads */
 void lane_unlock(struct lane *lane);
+/* With the read lock: waits until all that was read is committed. */
+void lane_settle(struct data_plane *plane, enum lane_id id);
 
 /* Commits, in the order of tickets, what is ready, if nobody else is at it. `commit` gets the number of a slab in the
  * ring, whose `ready` it cleared. */

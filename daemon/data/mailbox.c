@@ -38,9 +38,18 @@ bool mailbox_put(struct mailbox *box, const void *head, size_t head_len, const v
                 append(box, &body_len, sizeof body_len);
                 append(box, head, head_len);
                 append(box, body, body_len);
+                box->count++;
         }
         pthread_mutex_unlock(&box->lock);
         return fits;
+}
+
+size_t mailbox_count(struct mailbox *box)
+{
+        pthread_mutex_lock(&box->lock);
+        size_t count = box->count;
+        pthread_mutex_unlock(&box->lock);
+        return count;
 }
 
 ptrdiff_t mailbox_take(struct mailbox *box, void *head, size_t head_len, void *body, size_t size)
@@ -54,6 +63,7 @@ ptrdiff_t mailbox_take(struct mailbox *box, void *head, size_t head_len, void *b
                 take(box, head, head_len, head_len);
                 take(box, body, size, len);
                 result = (ptrdiff_t)len;
+                box->count--;
         }
         pthread_mutex_unlock(&box->lock);
         return result;

@@ -147,7 +147,7 @@ static void hand_over(struct data_plane *plane, struct outbound_read *read)
 
         while (offload_split_next(&read->split, &packet, &len)) {
                 if (mailbox_put(&plane->packets, &read->tx.peer, sizeof read->tx.peer, packet, len)) continue;
-                engine_count_drop(plane->engine, DROP_TX_STAGED_OVERFLOW);
+                engine_count_drop(plane->engine, DROP_TX_OWNER_OVERFLOW);
                 engine_waited(read->tx.peer);
         }
         lane_wake_owner(plane);
@@ -177,9 +177,9 @@ int data_outbound(struct data_plane *plane, uint64_t now)
         struct lane *lane = &plane->lanes[LANE_OUTBOUND];
         struct outbound_slab *slab = NULL;
         bool taken = false;
-        int result = 0;
+        int result = -EBUSY; /* or all slabs are taken */
 
-        if (!lane_lock(lane)) return 0;
+        if (!lane_lock(lane)) return result;
         if (lane_has_room(plane, LANE_OUTBOUND)) {
                 slab = &plane->outbound[engine_entered(plane->engine, LANE_OUTBOUND) % lane->slabs];
                 slab->now = now;
@@ -193,7 +193,7 @@ int data_outbound(struct data_plane *plane, uint64_t now)
                 }
         }
         lane_unlock(lane);
-        if (result < 0) lane_gone(plane);
+        if (result == -EBADFD) lane_gone(plane);
         if (!taken) return result; /* the slab is anybody's again */
         if (result > 0 && plane->call_help) plane->call_help(plane->call_context);
         seal_slab(plane, slab);

@@ -1,13 +1,14 @@
 #include "daemon/data/lane.h"
 
-#include <unistd.h>
+#include <sched.h>
 
 enum {
         HANDSHAKES_AT_A_TIME = 32, /* some 4 ms of work; then the owner's other duties have a turn */
         RECLAIM_MS = 2,            /* what workers hold, they hold no longer than a slab takes */
 };
 
-/* Sends one datagram, counts it if the kernel refuses it, and forgets a source address that is gone. True: it went out.
+/* Sends one datagram (Not-ECT: the first few packets of a session are not worth more), counts it if the kernel refuses
+ * it, and forgets a source address that is gone. True: it went out.
  */
 static bool send_one(struct data_plane *plane, struct peer *peer, struct endpoint *to, const uint8_t *datagram,
                      size_t len)
@@ -61,24 +62,42 @@ void data_tick(struct data_plane *plane, struct moment at)
         } while (engine_deadline(plane->engine) <= at.now);
 }
 
-/* All of them: then nothing that workers left names a peer. */
-static void attend_packets(struct data_plane *plane, struct moment at)
+/* True: there was one. */
+static bool attend_packet(struct data_plane *plane, struct moment at)
 {
         struct peer *waited;
-        ptrdiff_t len;
+        enum drop reason;
+        struct tx tx;
+        ptrdiff_t len = mailbox_take(&plane->packets, &waited, sizeof waited, plane->packet, PACKET_MAX);
 
-        while ((len = mailbox_take(&plane->packets, &waited, sizeof waited, plane->packet, PACKET_MAX)) >= 0) {
-                enum drop reason;
-                struct tx tx;
-
-                if (engine_tx_begin(plane->engine, at.now, at.wall, plane->packet, (size_t)len, &tx, &reason,
-                                    &plane->effects)) {
-                        tx_seal(&tx, plane->sealed, plane->packet, (size_t)len);
-                        send_sealed(plane, at, &tx);
-                }
-                data_effects(plane, at);
-                engine_waited(waited);
+        if (len < 0) return false;
+        if (engine_tx_begin(plane->engine, at.now, at.wall, plane->packet, (size_t)len, &tx, &reason,
+                            &plane->effects)) {
+                tx_seal(&tx, plane->sealed, plane->packet, (size_t)len);
+                send_sealed(plane, at, &tx);
         }
+        data_effects(plane, at);
+        engine_waited(waited);
+        return true;
+}
+
+/* All that are there: then nothing that workers left names a peer that is stale by now. While packets of a peer wait,
+ * the later ones come here, too: where many more came than were dealt with, reading stops until none waits, for a flood
+ * would otherwise never take the fast way again. */
+static void attend_packets(struct data_plane *plane, struct moment at)
+{
+        struct lane *lane = &plane->lanes[LANE_OUTBOUND];
+        size_t before = mailbox_count(&plane->packets);
+
+        for (size_t i = 0; i < before; i++)
+                attend_packet(plane, at);
+        if (mailbox_count(&plane->packets) <= before / 2) return;
+        while (!lane_lock(lane))
+                sched_yield();
+        lane_settle(plane, LANE_OUTBOUND);
+        while (attend_packet(plane, at))
+                ;
+        lane_unlock(lane);
 }
 
 /* True: there may be more. */
@@ -112,10 +131,12 @@ static void attend_asks(struct data_plane *plane, struct moment at)
 
 int data_attend(struct data_plane *plane, struct moment at)
 {
-        plane->woken = false; /* first: who leaves something from here on wakes again */
+        plane->woken = false;   /* first: who leaves something from here on wakes again */
+        attend_asks(plane, at); /* a session that was proven, an endpoint that moved: before what depends on it */
         bool more = attend_handshakes(plane, at);
         attend_packets(plane, at);
-        attend_asks(plane, at); /* the last: what goes before leaves some, too */
+        attend_asks(plane, at); /* and those that came of that */
         bool waits = engine_reclaim(plane->engine);
+        if (mailbox_count(&plane->packets)) more = true;
         return more ? 0 : waits ? RECLAIM_MS : -1;
 }

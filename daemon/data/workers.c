@@ -76,15 +76,23 @@ static void begin(struct workers *workers)
         pthread_mutex_unlock(&workers->lock);
 }
 
-/* A turn of each of the sources in the mask. Which may have more. */
-static unsigned round_of(struct workers *workers, unsigned sources)
-{
-        uint64_t now = boottime();
-        unsigned more = 0;
+struct outcome {
+        unsigned more, busy; /* of the sources: may have more; others are at it */
+};
 
-        for (unsigned source = SOURCE_TUN; source <= SOURCE_V6; source++)
-                if (sources & 1u << source && turn(workers->plane, source, now) > 0) more |= 1u << source;
-        return more;
+/* A turn of each of the sources in the mask. */
+static struct outcome round_of(struct workers *workers, unsigned sources)
+{
+        struct outcome outcome = { 0 };
+        uint64_t now = boottime();
+
+        for (unsigned source = SOURCE_TUN; source <= SOURCE_V6; source++) {
+                if (!(sources & 1u << source)) continue;
+                int result = turn(workers->plane, source, now);
+                if (result > 0) outcome.more |= 1u << source;
+                if (result == -EBUSY) outcome.busy |= 1u << source;
+        }
+        return outcome;
 }
 
 /* Whatever had something of late is asked again directly, without a look at all of them first: that costs as much as a
@@ -93,23 +101,26 @@ static void *lead(void *context)
 {
         struct workers *workers = ((struct worker *)context)->all;
         struct epoll_event events[SOURCES];
-        unsigned busy = 0, more = 0, rounds = 0;
+        struct outcome last = { 0 };
+        unsigned sources = 0, rounds = 0;
 
         begin(workers);
         while (!workers->stop) {
-                if (!more || rounds == ROUNDS) {
-                        int count = epoll_wait(workers->epoll, events, SOURCES, more ? 0 : -1);
-                        busy = more;
+                if (!last.more || rounds == ROUNDS) {
+                        int count = epoll_wait(workers->epoll, events, SOURCES, last.more ? 0 : -1);
+                        sources = last.more;
                         for (int i = 0; i < count; i++)
-                                busy |= 1u << events[i].data.u32;
+                                sources |= 1u << events[i].data.u32;
                         rounds = 0;
                 }
-                more = round_of(workers, busy);
+                last = round_of(workers, sources);
                 rounds++;
+                if (last.busy && !last.more) sched_yield(); /* else epoll would only say so again */
         }
         return NULL;
 }
 
+/* Until it is called while it is one of the active. */
 static void sleep_until_called(struct workers *workers, unsigned number)
 {
         pthread_mutex_lock(&workers->lock);
@@ -118,7 +129,7 @@ static void sleep_until_called(struct workers *workers, unsigned number)
         workers->asleep++;
         while (!workers->stop && number < workers->active && !workers->calls)
                 pthread_cond_wait(&workers->called, &workers->lock);
-        if (workers->calls) workers->calls--;
+        if (workers->calls && number < workers->active) workers->calls--;
         workers->asleep--;
         pthread_mutex_unlock(&workers->lock);
 }
@@ -131,7 +142,7 @@ static void *help(void *context)
         begin(workers);
         while (!workers->stop) {
                 sleep_until_called(workers, worker->number);
-                while (!workers->stop && round_of(workers, ALL_SOURCES))
+                while (!workers->stop && worker->number < workers->active && round_of(workers, ALL_SOURCES).more)
                         ;
         }
         return NULL;
@@ -179,7 +190,7 @@ int workers_start(struct workers *workers, unsigned count)
         while (workers->running < workers->count)
                 pthread_cond_wait(&workers->begun, &workers->lock);
         pthread_mutex_unlock(&workers->lock);
-        return -error;
+        return workers->count ? 0 : -error;
 }
 
 static void wake_all(struct workers *workers)

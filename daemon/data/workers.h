@@ -32,8 +32,8 @@ enum workers_source { SOURCE_TUN, SOURCE_V4, SOURCE_V6 };
 
 /* Makes the descriptors; before rights are dropped. 0 or -errno. */
 int workers_init(struct workers *workers, struct data_plane *plane);
-/* Starts `count` threads, of which one is active, and waits until they run: a filter of system calls may follow. They
- * inherit the rights of the caller. 0 or -errno. */
+/* Starts `count` threads, or as many as there can be, of which one is active, and waits until they run: a filter of
+ * system calls may follow. They inherit the rights of the caller. 0 or -errno. */
 int workers_start(struct workers *workers, unsigned count);
 void workers_stop(struct workers *workers); /* ends and joins them, and closes what workers_init() made */
 

@@ -127,7 +127,7 @@ bool engine_reclaim(struct engine *engine)
         allowedips_reclaim(&engine->allowed);
         if (!engine->asking && !engine->attended) give_stale(engine);
         if (!engine->stale) engine->stale = limbo_take(&engine->removed, &engine->grace);
-        if (grace_unused(&engine->grace)) give_stale(engine);
+        if (grace_unused(&engine->grace) && !engine->asking && !engine->attended) give_stale(engine);
         return engine->stale || !limbo_empty(&engine->removed) || !limbo_empty(&engine->store.limbo) ||
                !limbo_empty(&engine->allowed.limbo);
 }
@@ -270,7 +270,7 @@ void engine_count_drop(struct engine *engine, enum drop reason)
         drop_count(engine, reason, 1);
 }
 
-const uint64_t *engine_drops(const struct engine *engine)
+uint64_t engine_dropped(const struct engine *engine, enum drop reason)
 {
-        return engine->drops;
+        return atomic_load_explicit(&engine->drops[reason], memory_order_relaxed);
 }

@@ -31,6 +31,7 @@
         X(TX_NO_PEER,            "tx-no-peer",               "no peer's allowed IPs have the destination")       \
         X(TX_NO_ENDPOINT,        "tx-no-endpoint",           "the peer's endpoint is not known")                 \
         X(TX_STAGED_OVERFLOW,    "tx-staged-overflow",       "oldest of too many waiting for a handshake")       \
+        X(TX_OWNER_OVERFLOW,     "tx-owner-overflow",        "more without a session than can be worked off")    \
         X(TX_HANDSHAKE_FAILED,   "tx-handshake-failed",      "waited for a handshake that was given up")         \
         X(TX_LINK_DOWN,          "tx-link-down",             "the interface is down")                            \
         X(TX_TOO_BIG,            "tx-too-big",               "larger than the path takes (EMSGSIZE)")            \

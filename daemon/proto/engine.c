@@ -119,11 +119,12 @@ void peer_set_endpoint(struct peer *peer, const struct endpoint *from, struct ef
         if (moved) effect_add(out, EFFECT_ROAMED, peer);
 }
 
+/* What a worker heard meanwhile stays. */
 void peer_forget_source(struct peer *peer)
 {
         memset(&peer->endpoint.source, 0, sizeof peer->endpoint.source);
         peer->endpoint.source_ifindex = 0;
-        peer_publish_endpoint(peer);
+        endpoint_clear_source(&peer->published);
 }
 
 void peer_drop_staged(struct engine *engine, struct peer *peer, enum drop reason)
@@ -171,7 +172,8 @@ static void confirm(struct engine *engine, struct peer *peer, struct effects *ou
 {
         struct session *next = peer->sessions.next;
 
-        if (next && next->proven && sessions_confirm(&peer->sessions, &engine->store, next, engine->now))
+        /* The worker that found it proven had looked at the clock, a later one than ours perhaps. */
+        if (next && next->proven && sessions_confirm(&peer->sessions, &engine->store, next, UINT64_MAX))
                 peer_session_up(engine, peer, out);
 }
 
@@ -190,8 +192,8 @@ static void attend(struct engine *engine, struct peer *peer, struct effects *out
         uint32_t what = atomic_exchange(&peer->asks, 0);
 
         if (peer->removed) return;
-        if (what & ASK_FORGET_SOURCE) peer_forget_source(peer);
         if (what & ASK_ROAM) roam(peer, out);
+        if (what & ASK_FORGET_SOURCE) peer_forget_source(peer);
         if (what & ASK_CONFIRM) confirm(engine, peer, out);
         if (what & ASK_HANDSHAKE && session_rekey_on_send(peer->sessions.current, engine->now))
                 handshake_start(engine, peer, out);
@@ -251,8 +253,10 @@ static void peer_tick(struct engine *engine, struct peer *peer, struct effects *
                 transport_keepalive(engine, peer, out);
                 if (another) timer_arm(timers, TIMER_SEND_KEEPALIVE, now + KEEPALIVE_TIMEOUT);
         }
-        if (timer_take(timers, TIMER_PERSISTENT_KEEPALIVE, now)) {
-                timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, now + timers->persistent);
+        /* A worker may arm it just when it is switched off. */
+        uint64_t every = timers->persistent;
+        if (timer_take(timers, TIMER_PERSISTENT_KEEPALIVE, now) && every) {
+                timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, now + every);
                 transport_keepalive(engine, peer, out);
         }
 }

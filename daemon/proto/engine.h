@@ -18,6 +18,7 @@
 
 #include "crypto/key.h"
 #include "daemon/proto/drop.h"
+#include "daemon/proto/grace.h"
 #include "kernel-iface/types.h"
 
 #include <stdbool.h>
@@ -37,7 +38,7 @@ enum {
         EFFECT_BYTES = 148, /* the longest message the engine itself composes: an initiation */
 };
 
-/* Fills `bytes` with random ones. */
+/* Fills `bytes` with random ones. Called by the owner. */
 struct engine_random {
         void (*fill)(void *context, void *bytes, size_t len);
         void *context;
@@ -148,8 +149,6 @@ bool engine_rx_commit(struct engine *engine, uint64_t now, uint64_t wall, const 
 
 /* ---- Workers ----------------------------------------------------------------------------------------------------- */
 
-enum lane_id { LANE_OUTBOUND, LANE_INBOUND, LANES };
-
 /* Takes the next ticket of the lane. Until it is given back, what a worker finds is there. */
 uint64_t engine_enter(struct engine *engine, enum lane_id lane);
 /* Gives the oldest one back: tickets of a lane are given back in their order. */
@@ -171,7 +170,7 @@ bool engine_reclaim(struct engine *engine);
 void engine_set_private_key(struct engine *engine, uint64_t now, const struct key *private_key);
 bool engine_private_key(const struct engine *engine, struct key *private_key, struct key *public_key); /* false: none */
 
-/* Down: sessions and staged packets are dropped. Up: persistent keepalives begin (in `out`, else at the next tick). */
+/* Down: sessions and staged packets are dropped. Up: persistent keepalives begin at the next tick. */
 void engine_set_up(struct engine *engine, uint64_t now, bool up);
 void engine_set_mtu(struct engine *engine, uint32_t mtu); /* of the TUN: bounds the padding */
 
@@ -228,6 +227,6 @@ const union socket_address *engine_peer_remote(const struct peer *peer);
 const struct key *engine_peer_public_key(const struct peer *peer);
 
 void engine_count_drop(struct engine *engine, enum drop reason);
-const uint64_t *engine_drops(const struct engine *engine); /* DROP_COUNT of them, by enum drop */
+uint64_t engine_dropped(const struct engine *engine, enum drop reason); /* so far; any thread */
 
 #endif

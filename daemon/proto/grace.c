@@ -1,5 +1,7 @@
 #include "daemon/proto/grace.h"
 
+#include <stddef.h>
+
 uint64_t grace_enter(struct grace *grace, enum lane_id lane)
 {
         return atomic_fetch_add(&grace->taken[lane], 1);

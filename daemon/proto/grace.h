@@ -9,9 +9,11 @@
 #ifndef DAEMON_PROTO_GRACE_H
 #define DAEMON_PROTO_GRACE_H
 
-#include "daemon/proto/engine.h"
-
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum lane_id { LANE_OUTBOUND, LANE_INBOUND, LANES };
 
 /* Sequentially consistent throughout: either a worker's look-up sees that a thing is gone, or the owner's snapshot sees
  * the worker's ticket. */

@@ -91,16 +91,37 @@ void endpoint_read(const struct endpoint_cell *cell, struct endpoint *out)
         memcpy(out, words, sizeof words);
 }
 
-void endpoint_write(struct endpoint_cell *cell, const struct endpoint *in)
+static void lock(struct endpoint_cell *cell)
 {
+        while (atomic_exchange_explicit(&cell->writing, true, memory_order_acquire))
+                sched_yield();
+}
+
+static void put(struct endpoint_cell *cell, const struct endpoint *in)
+{
+        uint32_t version = atomic_load_explicit(&cell->version, memory_order_relaxed) + 1;
         uint64_t words[sizeof *in / sizeof(uint64_t)];
 
         memcpy(words, in, sizeof words);
-        while (atomic_exchange_explicit(&cell->writing, true, memory_order_acquire))
-                sched_yield();
-        uint32_t version = atomic_load_explicit(&cell->version, memory_order_relaxed) + 1;
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
                 atomic_store_explicit(&cell->words[version & 1][i], words[i], memory_order_release);
         atomic_store_explicit(&cell->version, version, memory_order_release);
         atomic_store_explicit(&cell->writing, false, memory_order_release);
+}
+
+void endpoint_write(struct endpoint_cell *cell, const struct endpoint *in)
+{
+        lock(cell);
+        put(cell, in);
+}
+
+void endpoint_clear_source(struct endpoint_cell *cell)
+{
+        struct endpoint now;
+
+        lock(cell);
+        endpoint_read(cell, &now);
+        memset(&now.source, 0, sizeof now.source);
+        now.source_ifindex = 0;
+        put(cell, &now);
 }

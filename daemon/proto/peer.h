@@ -23,6 +23,7 @@ static_assert(sizeof(struct endpoint) % sizeof(uint64_t) == 0, "whole words");
 
 void endpoint_read(const struct endpoint_cell *cell, struct endpoint *out);
 void endpoint_write(struct endpoint_cell *cell, const struct endpoint *in);
+void endpoint_clear_source(struct endpoint_cell *cell); /* the remote stays what it is, whoever wrote it */
 
 /* What workers leave for the owner. */
 enum ask {

@@ -9,7 +9,7 @@
 struct engine {
         struct engine_random random;
         uint64_t now, wall; /* of the call that is being served; `now` never goes back */
-        uint64_t drops[DROP_COUNT];
+        _Atomic uint64_t drops[DROP_COUNT];
 
         struct grace grace;
         struct peer *_Atomic asking; /* a stack of those with asks: workers push one each, the owner takes all */
@@ -50,7 +50,7 @@ static inline void random_fill(struct engine *engine, void *bytes, size_t len)
 /* Counts, and hands the reason back. */
 static inline enum drop drop_count(struct engine *engine, enum drop reason, uint64_t packets)
 {
-        __atomic_fetch_add(&engine->drops[reason], packets, __ATOMIC_RELAXED);
+        atomic_fetch_add_explicit(&engine->drops[reason], packets, memory_order_relaxed);
         return reason;
 }
 

@@ -14,6 +14,7 @@ void timers_init(struct timers *timers, struct timer_queue *queue)
         timers->queue = queue;
         timers->queued = UINT64_MAX;
         timers->persistent = 0;
+        timers->jitter = timer_jitter(timers);
         timers->item = (struct heap_item){ 0 };
         timers_stop(timers);
 }
@@ -127,7 +128,7 @@ static bool any_packet(struct timers *timers, uint64_t now)
 static bool data_sent(struct timers *timers, uint64_t now)
 {
         return !timer_armed(timers, TIMER_NEW_HANDSHAKE) &&
-               arm(timers, TIMER_NEW_HANDSHAKE, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + timer_jitter(timers));
+               arm(timers, TIMER_NEW_HANDSHAKE, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + relaxed(&timers->jitter));
 }
 
 static bool data_received(struct timers *timers, uint64_t now)
@@ -166,16 +167,6 @@ bool timers_note_received(struct timers *timers, uint64_t now, bool data)
         return (data && data_received(timers, now)) || any;
 }
 
-void timers_data_sent(struct timers *timers, uint64_t now)
-{
-        if (data_sent(timers, now)) timers_requeue(timers);
-}
-
-void timers_data_received(struct timers *timers, uint64_t now)
-{
-        if (data_received(timers, now)) timers_requeue(timers);
-}
-
 void timers_any_packet_sent(struct timers *timers, uint64_t now)
 {
         if (any_packet_sent(timers, now)) timers_requeue(timers);
@@ -188,6 +179,7 @@ void timers_any_packet_received(struct timers *timers, uint64_t now)
 
 void timers_handshake_initiated(struct timers *timers, uint64_t now)
 {
+        timers->jitter = timer_jitter(timers); /* workers ask the kernel for no random numbers */
         timer_arm(timers, TIMER_RETRANSMIT_HANDSHAKE, now + REKEY_TIMEOUT + timer_jitter(timers));
 }
 

@@ -54,6 +54,7 @@ struct timers {
         _Atomic uint64_t at[TIMER_COUNT]; /* UINT64_MAX: not armed */
         _Atomic uint64_t queued;          /* item.at, for workers; UINT64_MAX: not in the queue */
         _Atomic uint64_t persistent;      /* interval, ns; 0: off */
+        _Atomic uint64_t jitter;          /* of TIMER_NEW_HANDSHAKE, until the next handshake */
         _Atomic bool another_keepalive;   /* more data came while TIMER_SEND_KEEPALIVE was armed */
         struct timer_queue *queue;
         struct heap_item item;
@@ -77,8 +78,6 @@ void timers_requeue(struct timers *timers);                               /* aft
 bool timers_note_sent(struct timers *timers, uint64_t now, bool data);
 bool timers_note_received(struct timers *timers, uint64_t now, bool data);
 /* The owner. */
-void timers_data_sent(struct timers *timers, uint64_t now);
-void timers_data_received(struct timers *timers, uint64_t now);
 void timers_any_packet_sent(struct timers *timers, uint64_t now); /* data, keepalive or handshake message */
 void timers_any_packet_received(struct timers *timers, uint64_t now);
 void timers_handshake_initiated(struct timers *timers, uint64_t now);

@@ -1,5 +1,5 @@
-/* Data messages outside the packet path: what the engine itself sends, and when a session asks to be renewed
- * (paper, 5.4.6, 6.2 and 6.5). Internal; the packet path is declared in engine.h. */
+/* Data messages that the engine itself sends (paper, 6.5). Internal; the packet path of the owner is declared in
+ * engine.h, that of workers in worker.h. */
 #ifndef DAEMON_PROTO_TRANSPORT_H
 #define DAEMON_PROTO_TRANSPORT_H
 

@@ -11,7 +11,6 @@ static bool ask(struct engine *engine, struct peer *peer, uint32_t what)
 {
         struct peer *first;
 
-        if ((atomic_load_explicit(&peer->asks, memory_order_relaxed) & what) == what) return false;
         if (atomic_fetch_or(&peer->asks, what)) return false;
         first = engine->asking;
         do

@@ -10,7 +10,7 @@ set -u
 
 LIMIT=${E2E_LIMIT:-120}
 [ -z "${ADIT_SANITIZE:-}" ] || LIMIT=$((LIMIT * 3))
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1} # a race ends the daemon, and so fails the script
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:atexit_sleep_ms=0} # a race ends the daemon, and so fails the script
 if [ -z "${E2E_BOUNDED:-}" ]; then
         E2E_BOUNDED=1 exec timeout -k 15 "$LIMIT" bash "$0" "$@"
 fi

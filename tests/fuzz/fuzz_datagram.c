@@ -241,7 +241,8 @@ static void datagram(unsigned to, const struct endpoint *from, uint8_t *bytes, s
         size_t deliver = 0;
         struct rx rx;
 
-        memcpy(drops, engine_drops(engine), sizeof drops);
+        for (int i = 0; i < DROP_COUNT; i++)
+                drops[i] = engine_dropped(engine, i);
         if (engine_rx_begin(engine, s.now, WALL_EPOCH + s.now, bytes, len, from, &rx, &reason, &effects)) {
                 bool opened = rx_open(&rx);
 
@@ -253,7 +254,7 @@ static void datagram(unsigned to, const struct endpoint *from, uint8_t *bytes, s
                         check_delivered(to, rx.plain, deliver);
                 }
         }
-        check(reason == DROP_NONE || engine_drops(engine)[reason] == drops[reason] + 1);
+        check(reason == DROP_NONE || engine_dropped(engine, reason) == drops[reason] + 1);
         check_answer(likeness, reason, len, &effects);
         if (likeness == FORGED) check_untouched(to, &before);
         settle(to, &effects);

@@ -158,5 +158,5 @@ const union socket_address *host_sees(const struct host *host, const struct host
 
 uint64_t host_drops(const struct host *host, enum drop reason)
 {
-        return engine_drops(host->engine)[reason];
+        return engine_dropped(host->engine, reason);
 }

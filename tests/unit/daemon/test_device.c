@@ -378,6 +378,43 @@ static void test_limits_of_a_replacement(void **state)
         assert_string_equal(ips_of(&b), "");
 }
 
+static unsigned prefixes_of(const struct party *party)
+{
+        struct peer *peer = engine_peer_find(device.engine, &party->public_key);
+        const void *cursor = NULL;
+        struct prefix prefix;
+        unsigned count = 0;
+
+        while (engine_allowed_ip_next(device.engine, peer, &cursor, &prefix))
+                count++;
+        return count;
+}
+
+/* Where the old and the new allowed IPs of a peer have no room beside each other (6 are the limit), it is its own old
+ * ones that go first, in either dialect. */
+static void test_replacing_leaves_others_alone(void **state)
+{
+        (void)state;
+        set(UAPI_STRICT,
+            "public_key=%s\nallowed_ip=10.0.0.1/32\nallowed_ip=10.0.0.2/32\nallowed_ip=10.0.0.3/32\n"
+            "public_key=%s\nallowed_ip=10.1.0.1/32\nallowed_ip=10.1.0.2/32\n",
+            b.hex, c.hex);
+        set(UAPI_STRICT,
+            "public_key=%s\nreplace_allowed_ips=true\nallowed_ip=10.0.0.4/32\nallowed_ip=10.0.0.5/32\n"
+            "allowed_ip=10.0.0.6/32\nallowed_ip=10.0.0.7/32\n",
+            b.hex);
+        assert_int_equal(prefixes_of(&b), 4);
+        assert_int_equal(prefixes_of(&c), 2);
+        set(UAPI_ADIT,
+            "replace_peers=true\npublic_key=%s\nreplace_allowed_ips=true\nallowed_ip=10.0.0.8/32\n"
+            "allowed_ip=10.0.0.9/32\nallowed_ip=10.0.0.10/32\npublic_key=%s\nreplace_allowed_ips=true\n"
+            "allowed_ip=10.0.0.4/32\nallowed_ip=10.1.0.1/32\n",
+            b.hex, c.hex);
+        assert_int_equal(prefixes_of(&b), 3);
+        assert_int_equal(prefixes_of(&c), 2);
+        assert_int_equal(engine_prefix_count(device.engine), 5);
+}
+
 static void test_status(void **state)
 {
         char preshared[KEY_HEX_LEN], private_hex[KEY_HEX_LEN], want[TEXT];
@@ -434,6 +471,7 @@ int main(void)
                 TEST(test_same_key_keeps_sessions),
                 TEST(test_limits),
                 TEST(test_limits_of_a_replacement),
+                TEST(test_replacing_leaves_others_alone),
                 TEST(test_status),
         };
 

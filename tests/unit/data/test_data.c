@@ -74,7 +74,7 @@ static void test_every_size_both_ways(void **state)
 
 static void expect_drop(int side, enum drop reason, uint64_t count)
 {
-        assert_int_equal(engine_drops(sides[side].plane.engine)[reason], count);
+        assert_int_equal(engine_dropped(sides[side].plane.engine, reason), count);
 }
 
 static void test_drops_are_counted_by_reason(void **state)

@@ -61,6 +61,16 @@ static size_t item_make(unsigned item, uint8_t *out)
         return len;
 }
 
+/* To a peer that comes and goes, and has no session: it waits with the owner, is moved or dropped. */
+static void feed_stranger(unsigned item)
+{
+        uint8_t packet[VNET_HEADER_LEN + 60];
+        size_t len = packet_make(packet, 1, 9, 60, 0);
+
+        packet[VNET_HEADER_LEN + 18] = (uint8_t)(item % 3 + 1); /* 10.0.1.9 to 10.0.3.9 */
+        (void)!send(sides[0].user, packet, len, MSG_NOSIGNAL);
+}
+
 static void *feed(void *context)
 {
         static uint8_t packet[VNET_HEADER_LEN + PACKET_MAX];
@@ -72,6 +82,7 @@ static void *feed(void *context)
                         sched_yield();
                 while (send(sides[0].user, packet, len, MSG_NOSIGNAL) < 0 && errno == EAGAIN && !over)
                         sched_yield();
+                if (item % 2) feed_stranger(item);
         }
         return NULL;
 }
@@ -141,15 +152,21 @@ static void unrest(unsigned step, struct side *side, unsigned count)
 {
         struct engine *engine = side->plane.engine;
         static const struct key stranger = { { 9, 9, 9 } };
-        struct prefix prefix = { .family = AF_INET, .length = 24, .bytes = { 10, 1, (uint8_t)(step % 3), 0 } };
+        struct prefix prefix = { .family = AF_INET, .length = 24, .bytes = { 10, 0, (uint8_t)(step % 3 + 1), 0 } };
+        union socket_address nowhere = {
+                .in = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }
+        };
         struct peer *other = engine_peer_find(engine, &stranger);
 
         switch (step % 6) {
         case 0:
                 if (!other) other = engine_peer_add(engine, at.now, &stranger);
+                if (other) engine_peer_set_endpoint(other, &nowhere);
                 if (other) engine_allowed_ip_add(engine, other, &prefix);
                 break;
-        case 1: engine_allowed_ip_add(engine, side->peer, &prefix); break; /* moves */
+        case 1: /* moves; but what is for the stranger is not to reach the reader */
+                if (side == &sides[1]) engine_allowed_ip_add(engine, side->peer, &prefix);
+                break;
         case 2: engine_allowed_ip_remove(engine, side->peer, &prefix); break;
         case 3:
                 if (step % 4 == 3 && other) engine_peer_remove(engine, other);
@@ -253,9 +270,16 @@ static void order_is_kept_by(unsigned count)
         own(count);
         pthread_join(feeder, NULL);
         pthread_join(reader, NULL);
+        for (int tries = 0; tries < 100 && (sides[0].peer->waiting || engine_reclaim(sides[0].plane.engine)); tries++) {
+                poll(NULL, 0, 1); /* what is left over, now that nobody feeds it */
+                now_is();
+                data_attend(&sides[0].plane, at);
+        }
+        assert_int_equal(sides[0].peer->waiting, 0);
+        assert_false(engine_reclaim(sides[0].plane.engine));
         for (int i = 0; i < 2; i++) {
                 for (int reason = 1; *trouble && reason < DROP_COUNT; reason++) {
-                        uint64_t dropped = engine_drops(sides[i].plane.engine)[reason];
+                        uint64_t dropped = engine_dropped(sides[i].plane.engine, reason);
                         if (dropped)
                                 print_message("side %d dropped %llu %s\n", i, (unsigned long long)dropped,
                                               drop_name(reason));
@@ -288,12 +312,85 @@ static void test_four_workers(void **state)
         order_is_kept_by(4);
 }
 
+/* ---- A flood into a link without a session ------------------------------------------------------------------------
+ */
+
+enum { FLOOD_MS = 1500, ATTEND_MS = 500 };
+
+static void *flood(void *context)
+{
+        uint8_t packet[VNET_HEADER_LEN + 200];
+        size_t len = packet_make(packet, 1, 2, 200, 5);
+
+        (void)context;
+        while (!over)
+                if (send(sides[0].user, packet, len, MSG_NOSIGNAL) < 0) sched_yield();
+        return NULL;
+}
+
+static void *swallow(void *context)
+{
+        uint8_t packet[VNET_HEADER_LEN + PACKET_MAX];
+        struct pollfd ready = { .fd = sides[1].user, .events = POLLIN };
+
+        (void)context;
+        while (!over)
+                if (poll(&ready, 1, 10) == 1) (void)!recv(sides[1].user, packet, sizeof packet, 0);
+        return NULL;
+}
+
+/* The owner deals with what waits for the session and comes back in time; and once there is one, packets go their own
+ * way again, although more come than the owner alone could send. */
+static void test_flood(void **state)
+{
+        struct pollfd ready[2];
+        uint64_t number, longest = 0, start, since_session = 0;
+        bool free_way = false;
+        pthread_t flooder, swallower;
+
+        (void)state;
+        now_is();
+        memset(sides, 0, sizeof sides);
+        over = false;
+        for (int i = 0; i < 2; i++) {
+                side_start(i, 1);
+                ready[i] = (struct pollfd){ .fd = sides[i].plane.wake, .events = POLLIN };
+        }
+        know(&sides[0], &sides[1], 2, true);
+        know(&sides[1], &sides[0], 1, false);
+        assert_int_equal(pthread_create(&swallower, NULL, swallow, NULL), 0);
+        assert_int_equal(pthread_create(&flooder, NULL, flood, NULL), 0);
+        for (start = at.now; at.now - start < FLOOD_MS * UINT64_C(1000000);) {
+                poll(ready, 2, 1);
+                for (int i = 0; i < 2; i++) {
+                        if (ready[i].revents) (void)!read(sides[i].plane.wake, &number, sizeof number);
+                        now_is();
+                        uint64_t before = at.now;
+                        data_attend(&sides[i].plane, at);
+                        now_is();
+                        if (at.now - before > longest) longest = at.now - before;
+                }
+                if (sides[0].sessions_up && !since_session) since_session = at.now;
+                free_way = free_way || (since_session && !sides[0].peer->waiting);
+        }
+        over = true;
+        pthread_join(flooder, NULL);
+        pthread_join(swallower, NULL);
+        for (int i = 0; i < 2; i++)
+                side_stop(i);
+        assert_true(since_session != 0);
+        assert_true(free_way);
+        assert_int_equal(sides[0].peer->waiting, 0);
+        assert_true(longest < ATTEND_MS * UINT64_C(1000000));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_one_worker),
                 cmocka_unit_test(test_two_workers),
                 cmocka_unit_test(test_four_workers),
+                cmocka_unit_test(test_flood),
         };
 
         if (sodium_init() < 0) return 1;

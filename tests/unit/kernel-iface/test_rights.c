@@ -110,6 +110,13 @@ static int as_keeper(const int *keep, size_t count)
         return code;
 }
 
+static int tunnel_confine(uid_t uid, gid_t gid, const int *keep, size_t count, struct rights_error *error)
+{
+        int code = tunnel_drop_rights(uid, gid, keep, count, error);
+
+        return code ? code : tunnel_filter(error);
+}
+
 static int as_tunnel(const int *keep, size_t count)
 {
         struct rights_error error = { "", 0 };

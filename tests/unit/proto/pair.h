@@ -295,7 +295,7 @@ static inline void snapshot_check(const struct side *side, const void *before)
 
 static inline uint64_t drops(const struct side *side, enum drop reason)
 {
-        return engine_drops(side->engine)[reason];
+        return engine_dropped(side->engine, reason);
 }
 
 static inline uint64_t all_drops(const struct side *side)
@@ -303,7 +303,7 @@ static inline uint64_t all_drops(const struct side *side)
         uint64_t sum = 0;
 
         for (unsigned i = 0; i < DROP_COUNT; i++)
-                sum += engine_drops(side->engine)[i];
+                sum += engine_dropped(side->engine, i);
         return sum;
 }
 

@@ -218,6 +218,21 @@ static void test_down_and_up(void **state)
         pair_free(p);
 }
 
+/* A worker may arm the timer just when the keepalive is switched off: then it fires for nothing, once. */
+static void test_keepalive_off_under_traffic(void **state)
+{
+        struct pair *p = pair_established();
+
+        (void)state;
+        engine_peer_set_keepalive(p->a.engine, p->now, p->a.peer, 25);
+        engine_peer_set_keepalive(p->a.engine, p->now, p->a.peer, 0);
+        timer_arm(&p->a.peer->timers, TIMER_PERSISTENT_KEEPALIVE, p->now + SECONDS(25));
+        pass_time(p, SECONDS(25));
+        tick(p, &p->a);
+        assert_false(timer_armed(&p->a.peer->timers, TIMER_PERSISTENT_KEEPALIVE));
+        pair_free(p);
+}
+
 /* A name that resolves at last: the keepalive that could go nowhere goes now. */
 static void test_late_endpoint(void **state)
 {
@@ -314,17 +329,12 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_memory),
-                cmocka_unit_test(test_preshared_key),
-                cmocka_unit_test(test_private_key_change),
-                cmocka_unit_test(test_no_private_key),
-                cmocka_unit_test(test_own_public_key),
-                cmocka_unit_test(test_low_order_peer),
-                cmocka_unit_test(test_removal),
-                cmocka_unit_test(test_down_and_up),
-                cmocka_unit_test(test_late_endpoint),
-                cmocka_unit_test(test_table_of_peers),
-                cmocka_unit_test(test_ticks_are_bounded),
+                cmocka_unit_test(test_memory),         cmocka_unit_test(test_keepalive_off_under_traffic),
+                cmocka_unit_test(test_preshared_key),  cmocka_unit_test(test_private_key_change),
+                cmocka_unit_test(test_no_private_key), cmocka_unit_test(test_own_public_key),
+                cmocka_unit_test(test_low_order_peer), cmocka_unit_test(test_removal),
+                cmocka_unit_test(test_down_and_up),    cmocka_unit_test(test_late_endpoint),
+                cmocka_unit_test(test_table_of_peers), cmocka_unit_test(test_ticks_are_bounded),
                 cmocka_unit_test(test_names),
         };
 

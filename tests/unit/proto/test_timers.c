@@ -38,8 +38,12 @@ enum event { DATA_SENT, DATA_RECEIVED, ANY_SENT, ANY_RECEIVED, INITIATED, COMPLE
 static void happen(struct timers *timers, enum event event, uint64_t now)
 {
         switch (event) {
-        case DATA_SENT: timers_data_sent(timers, now); break;
-        case DATA_RECEIVED: timers_data_received(timers, now); break;
+        case DATA_SENT:
+                if (timers_note_sent(timers, now, true)) timers_requeue(timers);
+                break;
+        case DATA_RECEIVED:
+                if (timers_note_received(timers, now, true)) timers_requeue(timers);
+                break;
         case ANY_SENT: timers_any_packet_sent(timers, now); break;
         case ANY_RECEIVED: timers_any_packet_received(timers, now); break;
         case INITIATED: timers_handshake_initiated(timers, now); break;
@@ -102,9 +106,9 @@ static void test_another_keepalive(void **state)
 
         (void)state;
         queue_fresh(&queue, &timers);
-        timers_data_received(&timers, SECONDS(1));
+        assert_true(timers_note_received(&timers, SECONDS(1), true));
         assert_false(timers.another_keepalive);
-        timers_data_received(&timers, SECONDS(2));
+        assert_false(timers_note_received(&timers, SECONDS(2), true));
         assert_true(timers.another_keepalive);
         timers_any_packet_sent(&timers, SECONDS(3));
         assert_false(timers.another_keepalive);

@@ -108,7 +108,7 @@ fuzz:
 	$(Q)mkdir -p $(BUILD)/fuzz
 	$(Q)set -e; for fuzzer in $(FUZZERS); do \
 	    clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DADIT_SANITIZE=1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	        $(PKG_CFLAGS) $(HAVE_IPSEC_MB) -o $(BUILD)/fuzz/$$fuzzer tests/fuzz/fuzz_$$fuzzer.c $(FUZZ_SOURCES) $(LIBS); \
+	        $(PKG_CFLAGS) $(HAVE) -o $(BUILD)/fuzz/$$fuzzer tests/fuzz/fuzz_$$fuzzer.c $(FUZZ_SOURCES) $(LIBS); \
 	    mkdir -p $(BUILD)/fuzz/corpus-$$fuzzer; \
 	    $(BUILD)/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
 	        $(BUILD)/fuzz/corpus-$$fuzzer tests/fuzz/corpus/$$fuzzer; \

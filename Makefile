@@ -57,10 +57,16 @@ endif
 # Optional, x86-64: ipsec-mb is found by its header, for it has no .pc file. HAVE_IPSEC_MB= builds without.
 HAVE_IPSEC_MB ?= $(shell $(CC) -include intel-ipsec-mb.h -E -x c /dev/null >/dev/null 2>&1 && echo -DHAVE_IPSEC_MB)
 
-PKG_CFLAGS := $(SODIUM_CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' $(HAVE_IPSEC_MB) \
+# Optional: ML-KEM-768. Where libsodium has none (crypto/mlkem.c asks its header), OpenSSL 3.5 gives it, and is linked only
+# then (--as-needed). HAVE_OPENSSL_MLKEM= builds without.
+HAVE_OPENSSL_MLKEM ?= $(shell pkg-config --exists 'libcrypto >= 3.5' 2>/dev/null && echo -DHAVE_OPENSSL_MLKEM)
+HAVE := $(HAVE_IPSEC_MB) $(HAVE_OPENSSL_MLKEM)
+PKGS_HAVE := $(if $(HAVE_OPENSSL_MLKEM),libcrypto)
+
+PKG_CFLAGS := $(SODIUM_CFLAGS) $(shell pkg-config --cflags $(PKGS) $(PKGS_HAVE) 2>/dev/null)
+CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' $(HAVE) \
               $(PKG_CFLAGS) $(CFLAGS)
-LIBS     := $(SODIUM_LIBS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
+LIBS     := $(SODIUM_LIBS) $(shell pkg-config --libs $(PKGS) $(PKGS_HAVE) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
 
 Q := $(if $(V),,@)
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))

@@ -7,6 +7,10 @@
 
 /* The four messages of WireGuard as they lie on the wire (paper, 5.4.2 to 5.4.7). Every member is of bytes, so that
  * there is no padding and any address will do; sizeof is the length check. */
+struct le16 {
+        uint8_t bytes[2];
+};
+
 struct le32 {
         uint8_t bytes[4];
 };
@@ -14,6 +18,16 @@ struct le32 {
 struct le64 {
         uint8_t bytes[8];
 };
+
+static inline uint16_t le16_get(struct le16 in)
+{
+        return (uint16_t)(in.bytes[0] | in.bytes[1] << 8);
+}
+
+static inline struct le16 le16_put(uint16_t v)
+{
+        return (struct le16){ { (uint8_t)v, (uint8_t)(v >> 8) } };
+}
 
 static inline uint32_t le32_get(struct le32 in)
 {

@@ -95,7 +95,7 @@ check-threads: tests
 
 check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
-	BUILD=$(BUILD) prove tests/fuzz/corpus.sh
+	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh
 
 check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j2 --timer $(E2E_TESTS)
@@ -108,7 +108,7 @@ fuzz:
 	$(Q)mkdir -p $(BUILD)/fuzz
 	$(Q)set -e; for fuzzer in $(FUZZERS); do \
 	    clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DADIT_SANITIZE=1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	        $(PKG_CFLAGS) $(HAVE_IPSEC_MB) -o $(BUILD)/fuzz/$$fuzzer tests/fuzz/fuzz_$$fuzzer.c $(FUZZ_SOURCES) $(LIBS); \
+	        $(PKG_CFLAGS) $(HAVE) -o $(BUILD)/fuzz/$$fuzzer tests/fuzz/fuzz_$$fuzzer.c $(FUZZ_SOURCES) $(LIBS); \
 	    mkdir -p $(BUILD)/fuzz/corpus-$$fuzzer; \
 	    $(BUILD)/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
 	        $(BUILD)/fuzz/corpus-$$fuzzer tests/fuzz/corpus/$$fuzzer; \

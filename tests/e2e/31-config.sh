@@ -109,6 +109,20 @@ unlike "what is no more in it is gone: the peer" "$(on a wg show "$A" allowed-ip
 unlike "the routes" "$(routes)" "203\.0\.113|10\.10\.|fd09::2"
 unlike "the address" "$(ip -n "${SPACE}a" -6 address show "$A")" "fd09::1"
 like "what is new is there" "$(ip -n "${SPACE}a" address show "$A")" "10\.9\.1\.1/24"
+workers() { on a "$ADIT" show --json "$A" | $PYTHON -c 'import json, sys; l = json.load(sys.stdin)["links"][0]; print(l["workers"], l["workers_configured"])'; }
+is "one worker, which is automatic on a small machine" "$(workers | cut -d' ' -f2)" "None"
+write "10.9.1.1/24, 10.9.0.1/24" "10.9.0.2/32" "Workers = 3"
+ok "reload with three workers" on a "$ADIT" reload "$CONF"
+is "there are three" "$(workers)" "3 3"
+like "adit show says so" "$(on a "$ADIT" show "$A")" "workers *3$"
+ok "adit save" on a "$ADIT" save "$A" "$TMP/saved.conf"
+ok "keeps them" grep -Fxq "Workers = 3" "$TMP/saved.conf"
+write "10.9.1.1/24, 10.9.0.1/24" "10.9.0.2/32" "Workers = 1"
+ok "reload with one" on a "$ADIT" reload "$CONF"
+is "there is one" "$(workers)" "1 1"
+write "10.9.1.1/24, 10.9.0.1/24" "10.9.0.2/32"
+ok "reload without a number" on a "$ADIT" reload "$CONF"
+is "it is automatic again" "$(workers | cut -d' ' -f2)" "None"
 replies() { [ "$(grep -c 'bytes from' "$TMP/ping")" -ge 30 ]; }
 ok "the pings went on all the while" wait_for 10 replies
 must kill -INT $ping

@@ -90,8 +90,9 @@ check-newest-libsodium:
 E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/29-transfer.sh
 
 # What has threads. A race ends the program at once.
+THREADED := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/data/test_*.c) tests/unit/proto/test_grace.c tests/unit/proto/test_endpoint.c)
 check-threads: tests
-	CMOCKA_MESSAGE_OUTPUT=TAP TSAN_OPTIONS=halt_on_error=1 prove -j2 --exec '' $(filter %/unit/data/% %/test_grace %/test_endpoint,$(UNIT_TESTS))
+	CMOCKA_MESSAGE_OUTPUT=TAP TSAN_OPTIONS=halt_on_error=1 prove -j2 --exec '' $(THREADED)
 
 check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)

@@ -51,7 +51,10 @@ int keeper_post(struct keeper *keeper, const struct ipc_message *message, const 
 {
         int error = ipc_send(keeper->ipc, message, fds, count);
 
-        if (error && error != -EAGAIN) keeper_stop(keeper, 1);
+        if (error && error != -EAGAIN) {
+                tunnel_last_words(keeper);
+                keeper_stop(keeper, 1);
+        }
         return error;
 }
 

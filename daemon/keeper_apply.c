@@ -15,7 +15,11 @@
  * (PREPARE); the host's state is changed, all or nothing; the tunnel process takes it over (COMMIT). When that last one
  * fails, for a port that is taken, the host's state goes back to what it was. */
 
-static const char BUSY[] = "the tunnel process does not answer; try again, or take the link down";
+static const char *no_answer(const struct keeper *keeper)
+{
+        return keeper->stop ? "the tunnel process ended; the log says why"
+                            : "the tunnel process does not answer; try again, or take the link down";
+}
 
 static void finish(struct keeper *keeper, int error, uint32_t line, const char *text, const int *fds, unsigned fd_count)
 {
@@ -65,7 +69,7 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
         keeper->transaction.client = client;
         keeper->transaction.whole = !request->generation;
         control_hold(keeper, true);
-        if (!ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text)) finish(keeper, EBUSY, 0, BUSY, NULL, 0);
+        if (!ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text)) finish(keeper, EBUSY, 0, no_answer(keeper), NULL, 0);
 }
 
 /* The host's state with the names replaced by the addresses they resolved to, for the MTU of their routes. */
@@ -161,7 +165,7 @@ static void prepared(struct keeper *keeper, const struct ipc_message *message)
                 finish(keeper, error.error, 0, error.text, NULL, 0);
         } else if (!ask(keeper, STAGE_COMMITTING, IPC_COMMIT, keeper->transaction.wanted.fwmark, -1)) {
                 go_back(keeper);
-                finish(keeper, EBUSY, 0, BUSY, NULL, 0);
+                finish(keeper, EBUSY, 0, no_answer(keeper), NULL, 0);
         }
 }
 
@@ -193,7 +197,8 @@ void apply_show(struct keeper *keeper, struct client *client, bool secrets)
         keeper->transaction.client = client;
         keeper->transaction.status = status;
         control_hold(keeper, true);
-        if (!ask(keeper, STAGE_SHOWING, IPC_STATUS, secrets, status)) finish(keeper, EBUSY, 0, BUSY, NULL, 0);
+        if (!ask(keeper, STAGE_SHOWING, IPC_STATUS, secrets, status))
+                finish(keeper, EBUSY, 0, no_answer(keeper), NULL, 0);
 }
 
 static void shown(struct keeper *keeper, const struct ipc_message *message)

@@ -96,6 +96,8 @@ bool keeper_start(struct keeper *keeper);
 void tell_link(struct keeper *keeper);
 void tell_paths(struct keeper *keeper);
 void serve_tunnel(struct keeper *keeper);
+/* It ended: prints what it said before. */
+void tunnel_last_words(struct keeper *keeper);
 
 /* keeper_control.c: the control socket. */
 void control_accept(struct keeper *keeper);

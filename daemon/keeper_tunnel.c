@@ -129,6 +129,18 @@ static void print_line(const struct ipc_message *message)
         else log_packet(message->log.level & LOG_PRIMASK, "%s", text);
 }
 
+void tunnel_last_words(struct keeper *keeper)
+{
+        struct ipc_message message;
+        int fds[IPC_FDS_MAX];
+
+        while (ipc_receive(keeper->ipc, &message, fds) == 1) {
+                for (int i = 0; i < IPC_FDS_MAX; i++)
+                        if (fds[i] >= 0) close(fds[i]);
+                if (message.type == IPC_LOG) print_line(&message);
+        }
+}
+
 void serve_tunnel(struct keeper *keeper)
 {
         struct ipc_message message;

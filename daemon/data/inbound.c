@@ -40,7 +40,7 @@ static void open_slab(struct data_plane *plane, struct inbound_slab *slab)
 static void wrote(struct data_plane *plane, int error, unsigned packets)
 {
         for (unsigned i = 0; error && i < packets; i++)
-                engine_count_drop(plane->engine, DROP_RX_TUN_WRITE);
+                engine_count_drop(plane->engine, error == -EIO ? DROP_RX_LINK_DOWN : DROP_RX_TUN_WRITE);
         if (error == -EBADFD) lane_gone(plane);
 }
 

@@ -7,11 +7,14 @@
 
 enum {
         SLAB_ALIGN = 64,
-        TURN_BYTES = 8192,   /* small packets are read on until there are so many bytes of them, */
-        TURN_READS = 16,     /* or so many */
-        LARGE_READ = 32768,  /* who reads that much calls for help */
-        SEALED_SIZE = 80000, /* a super-packet at any usual MSS, in one go; of more, what fits at a time */
-        SENDS_MAX = 32,      /* UDP_SEGMENT batches of one slab */
+        /* Packets are read on until there are so many bytes of them, or so many packets. Two super-packets: what does
+         * not fill a batch of the first goes with the second (rate +7 %, CPU -4 % against one). Small packets go out by
+         * the batch, too (64 B: +20 % against 16). */
+        TURN_BYTES = 81920,
+        TURN_READS = 64,
+        LARGE_READ = 32768,   /* who reads that much calls for help */
+        SEALED_SIZE = 150000, /* two super-packets at any usual MSS, in one go; of more, what fits at a time */
+        SENDS_MAX = 32,       /* UDP_SEGMENT batches of one slab */
 };
 
 /* What one read brought. */

@@ -7,7 +7,7 @@
 #include "crypto/mlkem.h"
 
 /* What two Adits say to each other inside an authenticated session, and the keys of the child session that comes of it.
- * The specification is docs/session-upgrade.md (UPGRADE.md), version 1; a name in brackets is its paragraph. When to
+ * The specification is docs/session-upgrade.md, version 1; a name in brackets is its paragraph. When to
  * say what is daemon/proto's affair. Pure: indices, costs and randomness come in as arguments. Nothing is kept: the
  * exporter, the ML-KEM secret and the keys are the caller's, who wipes them; what is made here on the way (the ML-KEM
  * shared secret, the PRK, the rest of the tag's output) is wiped here.

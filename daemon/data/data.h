@@ -1,10 +1,11 @@
 /* The data plane: packets from TUN through the engine to UDP (outbound lane) and back (inbound lane).
  *
- * A piece of a lane's work is a slab. Under the lane's short read lock it is filled by one read (a super-packet of 64
- * KB, a GRO read) or by some small ones, gets a ticket, and of what goes out the counters are reserved. Outside the
- * lock it is split and sealed, or opened. Then whoever finds the slab of the oldest ticket done commits what is
- * consecutive, in order: sends it, or merges it and writes it to the TUN. So any number of workers share one fat flow
- * and its order is kept; nobody waits for a turn, for a lock that is taken is somebody else at that very work.
+ * A piece of a lane's work is a slab. Under the lane's short read lock it is filled by a large read or two
+ * (super-packets of 64 KB; a GRO read) or by many small ones, gets a ticket, and of what goes out the counters are
+ * reserved. Outside the lock it is split and sealed, or opened. Then whoever finds the slab of the oldest ticket done
+ * commits what is consecutive, in order: sends it, or merges it and writes it to the TUN. So any number of workers
+ * share one fat flow and its order is kept; nobody waits for a turn, for a lock that is taken is somebody else at that
+ * very work.
  *
  * Outbound, a segment is sealed out of place, beside the last one: that is the layout of UDP_SEGMENT, and encryption is
  * the copy. Inbound it is opened in place, and what belongs together is gathered by one writev. No allocation and no

@@ -11,7 +11,7 @@
 #include "daemon/proto/engine.h"
 
 enum route {
-        ROUTE_SEND,  /* *tx is for the first; the others have the counters after it (tx_next) */
+        ROUTE_SEND, /* *tx is for the first, and worker_size() is to be called; the others have the counters after it */
         ROUTE_OWNER, /* tx->peer is who they are for: hand each to the owner, who calls engine_waited() for it */
         ROUTE_DROP,  /* counted under *reason */
 };

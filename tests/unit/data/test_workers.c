@@ -339,8 +339,9 @@ static void *swallow(void *context)
         return NULL;
 }
 
-/* The owner deals with what waits for the session and comes back in time; and once there is one, packets go their own
- * way again, although more come than the owner alone could send. */
+/* A session comes up under it, and all that was handed to the owner is accounted for, what found no room in the mailbox
+ * too: packets go their own way again. Whether the owner could be kept busy for ever depends on how fast it sends: that
+ * it stops the reading then is not to be seen here each time. */
 static void test_flood(void **state)
 {
         struct pollfd ready[2];

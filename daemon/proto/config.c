@@ -75,6 +75,22 @@ void engine_set_mtu(struct engine *engine, uint32_t mtu)
         engine->mtu = mtu;
 }
 
+void engine_set_egress_mtu(struct engine *engine, uint32_t mtu)
+{
+        engine->egress_mtu = mtu;
+}
+
+void engine_set_abilities(struct engine *engine, const uint8_t costs[CIPHER_IDS], bool mlkem)
+{
+        memcpy(engine->costs, costs, sizeof engine->costs);
+        engine->mlkem = mlkem;
+}
+
+bool engine_has_mlkem(const struct engine *engine)
+{
+        return engine->mlkem;
+}
+
 /* ---- Peers ------------------------------------------------------------------------------------------------------- */
 
 struct peer *engine_peer_find(const struct engine *engine, const struct key *public_key)
@@ -179,6 +195,13 @@ void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer 
         else if (first < timers->at[TIMER_PERSISTENT_KEEPALIVE]) timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, first);
 }
 
+void engine_peer_set_upgrade(struct engine *engine, uint64_t now, struct peer *peer,
+                             const struct upgrade_policy *policy)
+{
+        clock_set(engine, now, engine->wall);
+        peer->policy = *policy;
+}
+
 void engine_peer_set_name(struct peer *peer, const char *name)
 {
         size_t len = strnlen(name, PEER_NAME_MAX);
@@ -246,8 +269,25 @@ void engine_peer_status(const struct peer *peer, struct peer_status *out)
                 .tx_bytes = peer->tx_bytes,
                 .session = session_can_send(peer->sessions.current, peer->engine->now),
                 .handshake_attempts = peer->attempts,
+                .policy = peer->policy,
         };
         memcpy(out->name, peer->name, sizeof out->name);
+}
+
+const char *upgrade_state_name(enum upgrade_state state)
+{
+#define X(symbol, name, meaning) [UPGRADE_STATE_##symbol] = (name),
+        static const char *const names[] = { UPGRADE_STATES(X) };
+#undef X
+        return names[state];
+}
+
+const char *upgrade_state_meaning(enum upgrade_state state)
+{
+#define X(symbol, name, meaning) [UPGRADE_STATE_##symbol] = (meaning),
+        static const char *const meanings[] = { UPGRADE_STATES(X) };
+#undef X
+        return meanings[state];
 }
 
 const char *engine_peer_name(const struct peer *peer)

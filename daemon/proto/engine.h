@@ -16,6 +16,7 @@
 #ifndef DAEMON_PROTO_ENGINE_H
 #define DAEMON_PROTO_ENGINE_H
 
+#include "crypto/cipher.h"
 #include "crypto/key.h"
 #include "daemon/proto/drop.h"
 #include "daemon/proto/grace.h"
@@ -30,10 +31,11 @@ struct peer;
 struct session;
 
 enum {
-        DATA_HEADER_LEN = 16, /* type, receiver index, counter (paper 5.4.6) */
-        DATA_OVERHEAD = 32,   /* header and tag */
-        PACKET_PADDING = 16,  /* plaintext is padded to a multiple of this, but not past the MTU */
-        STAGED_MAX = 128,     /* packets that wait for a handshake, per peer; the oldest is dropped */
+        DATA_HEADER_LEN = 16,   /* type, receiver index, counter (paper 5.4.6) */
+        DATA_OVERHEAD = 32,     /* header and tag of a handshake's session */
+        DATA_OVERHEAD_MAX = 48, /* of any: an upgraded one may have a longer tag */
+        PACKET_PADDING = 16,    /* plaintext is padded to a multiple of this, but not past the MTU */
+        STAGED_MAX = 128,       /* packets that wait for a handshake, per peer; the oldest is dropped */
         EFFECTS_MAX = 32,
         EFFECT_BYTES = 148, /* the longest message the engine itself composes: an initiation */
 };
@@ -57,6 +59,13 @@ size_t engine_memory(const struct engine_config *config);
 /* NULL if `memory` (16-byte aligned, zeroed, e.g. fresh mmap) is smaller than engine_memory(). */
 struct engine *engine_new(void *memory, size_t size, const struct engine_config *config,
                           const struct engine_random *random, uint64_t now);
+
+/* What the user wants of a session upgrade with a peer. Zeroed, it is the default. */
+enum post_quantum { POST_QUANTUM_AUTO, POST_QUANTUM_REQUIRE, POST_QUANTUM_OFF };
+struct upgrade_policy {
+        bool off; /* then nothing but WireGuard; not together with POST_QUANTUM_REQUIRE */
+        uint8_t post_quantum;
+};
 
 /* ---- What comes out ---------------------------------------------------------------------------------------------- */
 
@@ -172,7 +181,13 @@ bool engine_private_key(const struct engine *engine, struct key *private_key, st
 
 /* Down: sessions and staged packets are dropped. Up: persistent keepalives begin at the next tick. */
 void engine_set_up(struct engine *engine, uint64_t now, bool up);
-void engine_set_mtu(struct engine *engine, uint32_t mtu); /* of the TUN: bounds the padding */
+void engine_set_mtu(struct engine *engine, uint32_t mtu);        /* of the TUN: bounds the padding */
+void engine_set_egress_mtu(struct engine *engine, uint32_t mtu); /* of the way to the peers; 0: not known, 1500 */
+
+/* What this build and machine can do in a session upgrade: upgrade_cost() of each cipher, 0 for none, and whether
+ * ML-KEM is there. At first nothing, and so no upgrade is begun or answered. Before the first peer is added. */
+void engine_set_abilities(struct engine *engine, const uint8_t costs[CIPHER_IDS], bool mlkem);
+bool engine_has_mlkem(const struct engine *engine);
 
 struct peer *engine_peer_find(const struct engine *engine, const struct key *public_key);
 /* The existing one, a new one, or NULL: full, or our own public key. */
@@ -190,6 +205,10 @@ void engine_peer_set_endpoint(struct peer *peer, const union socket_address *rem
 void engine_peer_clear_source(struct peer *peer);
 /* Seconds; 0: off. From 0 to another while up: one keepalive is due at once. */
 void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer *peer, uint16_t seconds);
+/* Takes effect at once: by the return nothing goes out under less than what it requires; where it asks for another
+ * session than the present one, a handshake is due. */
+void engine_peer_set_upgrade(struct engine *engine, uint64_t now, struct peer *peer,
+                             const struct upgrade_policy *policy);
 void engine_peer_set_name(struct peer *peer, const char *name); /* at most PEER_NAME_MAX bytes; "" for none */
 /* A number of the caller's, 0 at first: by it a reload finds the peers that the new configuration no longer has. */
 void engine_peer_set_tag(struct peer *peer, uint32_t tag);
@@ -210,6 +229,31 @@ bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer
 
 /* ---- Status ------------------------------------------------------------------------------------------------------ */
 
+/* Why a peer's packets go out as they do. */
+/* clang-format off */
+#define UPGRADE_STATES(X)                                                                                             \
+        X(NONE,            "no-session",        "there is no session yet")                                            \
+        X(DONE,            "upgraded",          "upgraded")                                                           \
+        X(PENDING,         "pending",           "being agreed on")                                                    \
+        X(OFF_HERE,        "off",               "Upgrade = off")                                                      \
+        X(NO_ANSWER,       "no-answer",         "no answer: not an Adit, or its Upgrade is off")                      \
+        X(SILENT,          "silent",            "offers stay unanswered by what was an Adit: perhaps they are dropped on the way") \
+        X(NO_CIPHER,       "no-common-cipher",  "no cipher that both sides can use")                                  \
+        X(PEER_NO_KEM,     "peer-has-no-kem",   "PostQuantum = require, and the peer cannot or may not use ML-KEM")   \
+        X(PEER_WANTS_KEM,  "peer-requires-kem", "the peer requires ML-KEM, which this side cannot or may not use")    \
+        X(REFUSED,         "refused",           "the peer's answer did not fit")                                      \
+        X(NO_ROOM,         "no-room",           "too many upgrades at a time")
+/* clang-format on */
+
+enum upgrade_state {
+#define X(symbol, name, meaning) UPGRADE_STATE_##symbol,
+        UPGRADE_STATES(X)
+#undef X
+                UPGRADE_STATE_COUNT
+};
+const char *upgrade_state_name(enum upgrade_state state);    /* a word, for programs */
+const char *upgrade_state_meaning(enum upgrade_state state); /* for a person */
+
 struct peer_status {
         struct key public_key, preshared_key; /* zero: none */
         char name[PEER_NAME_MAX + 1];
@@ -219,6 +263,11 @@ struct peer_status {
         uint64_t rx_bytes, tx_bytes;  /* of UDP payload, as every WireGuard counts */
         bool session;                 /* there is one that can send now */
         unsigned handshake_attempts;  /* unanswered so far; 0: none is pending */
+        struct upgrade_policy policy;
+        enum upgrade_state upgrade;
+        bool adit;                   /* it has shown that it is one since we started */
+        const struct cipher *cipher; /* of the session that user packets go out with now; NULL: none does */
+        bool mlkem;                  /* that session's keys have an ML-KEM secret in them */
 };
 
 void engine_peer_status(const struct peer *peer, struct peer_status *out);

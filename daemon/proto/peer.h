@@ -66,6 +66,7 @@ struct peer {
         uint64_t unanswered_since;                       /* of EFFECT_UNANSWERED */
         unsigned attempts;                               /* initiations without an answer; 0: none is pending */
 
+        struct upgrade_policy policy;
         struct endpoint endpoint;
         struct timers timers;
         struct staged_queue staged;

@@ -21,6 +21,9 @@ struct engine {
         bool has_identity;
         _Atomic bool up;
         _Atomic uint32_t mtu; /* 0: not known, padding is not bounded */
+        uint32_t egress_mtu;
+        uint8_t costs[CIPHER_IDS]; /* of what this machine can do: engine_set_abilities() */
+        bool mlkem;
         struct tai64n clock;
         struct cookie_checker checker;
         struct load load;

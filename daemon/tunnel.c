@@ -70,6 +70,17 @@ static void fill_random(void *context, void *bytes, size_t len)
         randombytes_buf(bytes, len);
 }
 
+static void log_upgraded(const struct peer *peer, const char *text)
+{
+        struct peer_status status;
+
+        engine_peer_status(peer, &status);
+        if (status.cipher)
+                log_packet(LOG_DEBUG, "%s: session upgraded: %s by %s%s", text, status.cipher->name,
+                           status.cipher->implementation, status.mlkem ? ", ML-KEM-768" : "");
+        sodium_memzero(&status, sizeof status);
+}
+
 static void log_effect(const struct effect *effect)
 {
         const struct peer *peer = effect->peer;
@@ -83,6 +94,14 @@ static void log_effect(const struct effect *effect)
         case EFFECT_UNANSWERED: log_packet(LOG_INFO, "%s: handshakes stay unanswered", text); break;
         case EFFECT_GAVE_UP:
                 log_packet(LOG_INFO, "%s: no answer to any handshake for 90 s; waiting for traffic to try again", text);
+                break;
+        case EFFECT_UPGRADED: log_upgraded(peer, text); break;
+        case EFFECT_UPGRADE_LOST:
+                log_packet(
+                        LOG_WARNING,
+                        "%s: offers of a session upgrade stay unanswered in 3 sessions, though it has answered before: "
+                        "its Upgrade is off by now, or somebody on the way drops them; going on as WireGuard",
+                        text);
                 break;
         case EFFECT_ROAMED: log_packet(LOG_INFO, "%s: endpoint changed", text); break;
         default: break;

@@ -13,7 +13,7 @@
  * queue. What is dropped is counted in the engine's table.
  *
  * Workers (workers.h) call data_outbound() and data_inbound(). What they cannot do (a handshake, a packet without a
- * session, an ask of engine.h) they leave in two bounded mailboxes for the owner of the engine, one thread, who calls
+ * session, a frame of the upgrade) they leave in bounded mailboxes for the owner of the engine, one thread, who calls
  * all the rest: a storm of handshakes does not hold up data. Descriptors belong to the caller. */
 #ifndef DAEMON_DATA_DATA_H
 #define DAEMON_DATA_DATA_H
@@ -63,7 +63,7 @@ struct data_plane {
         void (*call_help)(void *context); /* more is waiting than one worker should do */
         void *call_context;
         _Atomic bool woken;
-        struct mailbox packets, handshakes;
+        struct mailbox packets, handshakes, frames;
         struct effects effects;
         uint8_t *packet, *sealed; /* the owner's */
 };

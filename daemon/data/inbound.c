@@ -74,6 +74,16 @@ static void write_group(struct data_plane *plane, struct inbound_slab *slab, con
         else wrote(plane, error, group->count);
 }
 
+/* Of the session upgrade: the owner's. True: it is to be woken. */
+static bool hand_over_frame(struct data_plane *plane, const struct rx *rx)
+{
+        uint32_t index = worker_index(rx);
+
+        if (mailbox_put(&plane->frames, &index, sizeof index, rx->plain, rx->plain_len)) return true;
+        engine_count_drop(plane->engine, DROP_RX_UPGRADE_LIMIT);
+        return false;
+}
+
 static void deliver(struct data_plane *plane, struct inbound_slab *slab)
 {
         size_t count = 0, groups;
@@ -84,9 +94,12 @@ static void deliver(struct data_plane *plane, struct inbound_slab *slab)
                 enum drop reason;
                 size_t len;
 
-                if (!worker_accept(plane->engine, slab->now, &packet->rx, packet->opened, &slab->from, &len, &reason,
-                                   &wake))
-                        continue;
+                switch (worker_accept(plane->engine, slab->now, &packet->rx, packet->opened, &slab->from, &len, &reason,
+                                      &wake)) {
+                case ACCEPTED_NOTHING: continue;
+                case ACCEPTED_FRAME: wake |= hand_over_frame(plane, &packet->rx); continue;
+                case ACCEPTED_PACKET: break;
+                }
                 ecn_inward(packet->rx.plain, len, slab->ecn);
                 slab->merged[count++] = (struct offload_packet){ .bytes = packet->rx.plain, .len = len };
         }

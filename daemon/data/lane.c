@@ -8,6 +8,7 @@
 enum {
         PACKETS_BOX = 256 << 10,    /* packets without a session, of all peers, until the owner has staged them */
         HANDSHAKES_BOX = 128 << 10, /* some 500 messages */
+        FRAMES_BOX = 64 << 10,      /* 50 and more: those of the session upgrade that are dropped come again */
 };
 
 static size_t part(size_t *size, size_t bytes)
@@ -31,14 +32,16 @@ static size_t lay_out(struct data_plane *plane, uint8_t *base)
         size_t outbound = part(&size, slabs * sizeof *plane->outbound);
         size_t inbound = part(&size, slabs * sizeof *plane->inbound);
         size_t packets = part(&size, PACKETS_BOX), handshakes = part(&size, HANDSHAKES_BOX);
+        size_t frames = part(&size, FRAMES_BOX);
         size_t packet = part(&size, PACKET_MAX + PACKET_PADDING);
-        size_t sealed = part(&size, PACKET_MAX + DATA_OVERHEAD + 2 * PACKET_PADDING);
+        size_t sealed = part(&size, PACKET_MAX + DATA_OVERHEAD_MAX + 2 * PACKET_PADDING);
 
         if (!base) return size;
         plane->outbound = (void *)(base + outbound);
         plane->inbound = (void *)(base + inbound);
         mailbox_init(&plane->packets, base + packets, PACKETS_BOX);
         mailbox_init(&plane->handshakes, base + handshakes, HANDSHAKES_BOX);
+        mailbox_init(&plane->frames, base + frames, FRAMES_BOX);
         plane->packet = base + packet;
         plane->sealed = base + sealed;
         return size;

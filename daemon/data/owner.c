@@ -36,6 +36,13 @@ static void flush_staged(struct data_plane *plane, struct moment at, struct peer
                 send_sealed(plane, at, &tx);
 }
 
+static void send_frame(struct data_plane *plane, struct moment at, struct peer *peer)
+{
+        struct tx tx;
+
+        if (engine_frame_next(plane->engine, at.now, peer, &tx, plane->sealed)) send_sealed(plane, at, &tx);
+}
+
 /* Carrying them out may bring about others. */
 void data_effects(struct data_plane *plane, struct moment at)
 {
@@ -47,6 +54,7 @@ void data_effects(struct data_plane *plane, struct moment at)
                         struct effect *effect = &now.list[i];
                         switch (effect->type) {
                         case EFFECT_SEND: send_one(plane, effect->peer, &effect->to, effect->bytes, effect->len); break;
+                        case EFFECT_FRAME: send_frame(plane, at, effect->peer); break;
                         case EFFECT_FLUSH: flush_staged(plane, at, effect->peer); break;
                         default: plane->event(plane->event_context, effect);
                         }
@@ -119,6 +127,22 @@ static bool attend_handshakes(struct data_plane *plane, struct moment at)
         return true;
 }
 
+/* Those that are there; another may come at any time. */
+static void attend_frames(struct data_plane *plane, struct moment at)
+{
+        uint8_t plain[FRAME_MAX + 1]; /* what is longer is none, and seen to be */
+        uint32_t index;
+
+        for (size_t left = mailbox_count(&plane->frames); left; left--) {
+                ptrdiff_t len = mailbox_take(&plane->frames, &index, sizeof index, plain, sizeof plain);
+
+                if (len < 0) return;
+                engine_frame_receive(plane->engine, at.now, at.wall, index, plain,
+                                     (size_t)len < sizeof plain ? (size_t)len : sizeof plain, &plane->effects);
+                data_effects(plane, at);
+        }
+}
+
 static void attend_asks(struct data_plane *plane, struct moment at)
 {
         bool more;
@@ -133,6 +157,7 @@ int data_attend(struct data_plane *plane, struct moment at)
 {
         plane->woken = false;   /* first: who leaves something from here on wakes again */
         attend_asks(plane, at); /* a session that was proven, an endpoint that moved: before what depends on it */
+        attend_frames(plane, at);
         bool more = attend_handshakes(plane, at);
         attend_packets(plane, at);
         attend_asks(plane, at); /* and those that came of that */

@@ -56,6 +56,7 @@ static void peer_down(struct engine *engine, struct peer *peer)
         timers_stop(&peer->timers);
         peer_drop_staged(engine, peer, DROP_TX_LINK_DOWN);
         handshake_forget(engine, peer);
+        exchange_end(engine, peer);
         sessions_drop(&peer->sessions, &engine->store);
         peer->initiate_not_before = 0;
 }
@@ -175,6 +176,7 @@ void engine_peer_set_endpoint(struct peer *peer, const union socket_address *rem
         if (same_remote(&peer->endpoint.remote, remote)) return;
         peer->endpoint = (struct endpoint){ .remote = *remote };
         peer_publish_endpoint(peer);
+        exchange_moved(peer);
         if (unknown && peer->timers.persistent) timer_arm(&peer->timers, TIMER_PERSISTENT_KEEPALIVE, peer->engine->now);
 }
 
@@ -199,7 +201,7 @@ void engine_peer_set_upgrade(struct engine *engine, uint64_t now, struct peer *p
                              const struct upgrade_policy *policy)
 {
         clock_set(engine, now, engine->wall);
-        peer->policy = *policy;
+        exchange_set_policy(engine, peer, policy);
 }
 
 void engine_peer_set_name(struct peer *peer, const char *name)
@@ -259,6 +261,9 @@ bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer
 
 void engine_peer_status(const struct peer *peer, struct peer_status *out)
 {
+        const struct session *sender = peer->sessions.sender;
+
+        if (!session_can_send(sender, peer->engine->now)) sender = NULL;
         *out = (struct peer_status){
                 .public_key = peer->handshake.remote_static,
                 .preshared_key = peer->handshake.preshared_key,
@@ -270,6 +275,10 @@ void engine_peer_status(const struct peer *peer, struct peer_status *out)
                 .session = session_can_send(peer->sessions.current, peer->engine->now),
                 .handshake_attempts = peer->attempts,
                 .policy = peer->policy,
+                .upgrade = exchange_status(peer->engine, peer),
+                .adit = peer->acquaintance.known,
+                .cipher = sender ? sender->cipher : NULL,
+                .mlkem = sender && sender->mlkem,
         };
         memcpy(out->name, peer->name, sizeof out->name);
 }

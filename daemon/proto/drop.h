@@ -23,6 +23,10 @@
         X(RX_REPLAY,             "rx-replay",                "counter seen before, or too old")                  \
         X(RX_NOT_IP,             "rx-not-ip",                "inner packet neither IPv4 nor IPv6, or truncated") \
         X(RX_SPOOFED_SOURCE,     "rx-spoofed-source",        "inner source is not an allowed IP of the peer")    \
+        X(RX_UPGRADE_BAD,        "rx-upgrade-bad",           "frame of the session upgrade, malformed or forged") \
+        X(RX_UPGRADE_UNEXPECTED, "rx-upgrade-unexpected",    "frame of the session upgrade, out of turn")        \
+        X(RX_UPGRADE_LIMIT,      "rx-upgrade-limit",         "more frames of the session upgrade than are looked at") \
+        X(RX_NOT_POST_QUANTUM,   "rx-not-post-quantum",      "PostQuantum = require, and no ML-KEM in the session") \
         X(RX_LINK_DOWN,          "rx-link-down",             "the interface is down")                            \
         X(RX_TRUNCATED,          "rx-truncated",             "datagram larger than the receive buffer")          \
         X(RX_TUN_WRITE,          "rx-tun-write",             "the interface did not take the packet")            \
@@ -31,6 +35,7 @@
         X(TX_NO_PEER,            "tx-no-peer",               "no peer's allowed IPs have the destination")       \
         X(TX_NO_ENDPOINT,        "tx-no-endpoint",           "the peer's endpoint is not known")                 \
         X(TX_STAGED_OVERFLOW,    "tx-staged-overflow",       "oldest of too many waiting for a handshake")       \
+        X(TX_NOT_POST_QUANTUM,   "tx-not-post-quantum",      "oldest of too many waiting for ML-KEM in a session") \
         X(TX_OWNER_OVERFLOW,     "tx-owner-overflow",        "more without a session than can be worked off")    \
         X(TX_HANDSHAKE_FAILED,   "tx-handshake-failed",      "waited for a handshake that was given up")         \
         X(TX_LINK_DOWN,          "tx-link-down",             "the interface is down")                            \

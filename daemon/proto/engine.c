@@ -13,12 +13,17 @@ enum { PEERS_LIMIT = 1 << 24, PREFIXES_LIMIT = 1 << 28 };
 
 /* Where each part begins, from the start of the engine's memory. */
 struct layout {
-        size_t peers, heap, indices, pending, sessions, staged, load, allowed, end;
+        size_t peers, heap, indices, pending, sessions, children, works, staged, load, allowed, end;
 };
 
 static uint32_t session_count(const struct engine_config *config)
 {
         return config->max_peers * SESSIONS_PER_PEER + SESSIONS_SPARE;
+}
+
+static uint32_t child_count(const struct engine_config *config)
+{
+        return config->max_peers * CHILDREN_PER_PEER + SESSIONS_SPARE;
 }
 
 static struct layout layout_of(const struct engine_config *config)
@@ -30,7 +35,9 @@ static struct layout layout_of(const struct engine_config *config)
         at.indices = at.heap + POOL_ALIGN(heap_memory(config->max_peers));
         at.pending = at.indices + POOL_ALIGN(index_memory(config->max_peers));
         at.sessions = at.pending + POOL_ALIGN(index_memory(config->max_peers));
-        at.staged = at.sessions + pool_memory(sizeof(struct session), session_count(config));
+        at.children = at.sessions + pool_memory(sizeof(struct session), session_count(config));
+        at.works = at.children + pool_memory(session_child_size(), child_count(config));
+        at.staged = at.works + pool_memory(exchange_work_size(), config->max_peers);
         at.load = at.staged + pool_memory(staged_item_size(config->staged_size), config->max_staged);
         at.allowed = at.load + POOL_ALIGN(load_memory());
         at.end = at.allowed + POOL_ALIGN(allowedips_memory(config->max_prefixes));
@@ -60,6 +67,8 @@ struct engine *engine_new(void *memory, size_t size, const struct engine_config 
         index_init(&engine->store.pending, base + at.pending, config->max_peers);
         engine->store.grace = &engine->grace;
         pool_init(&engine->store.pool, base + at.sessions, sizeof(struct session), session_count(config));
+        pool_init(&engine->store.children, base + at.children, session_child_size(), child_count(config));
+        pool_init(&engine->works, base + at.works, exchange_work_size(), config->max_peers);
         pool_init(&engine->staged, base + at.staged, staged_item_size(config->staged_size), config->max_staged);
         allowedips_init(&engine->allowed, base + at.allowed, config->max_prefixes);
         engine->allowed.grace = &engine->grace;
@@ -116,7 +125,9 @@ void peer_set_endpoint(struct peer *peer, const struct endpoint *from, struct ef
         if (!memcmp(&peer->endpoint, from, sizeof *from)) return;
         peer->endpoint = *from;
         peer_publish_endpoint(peer);
-        if (moved) effect_add(out, EFFECT_ROAMED, peer);
+        if (!moved) return;
+        effect_add(out, EFFECT_ROAMED, peer);
+        exchange_moved(peer);
 }
 
 /* What a worker heard meanwhile stays. */
@@ -142,8 +153,12 @@ void peer_session_up(struct engine *engine, struct peer *peer, struct effects *o
         peer->rekeyed_on_receive = false;
         peer->last_handshake_wall = engine->wall;
         effect_add(out, EFFECT_SESSION_UP, peer);
-        if (peer->staged.count) effect_add(out, EFFECT_FLUSH, peer);
-        else if (peer->sessions.current->initiator) transport_keepalive(engine, peer, out); /* confirms it */
+        exchange_begin(engine, peer, out);
+        /* Ours has to be confirmed, by what waits or by an empty one. */
+        if (peer->sessions.current->initiator &&
+            (!peer->staged.count || peer->sessions.sender != peer->sessions.current))
+                transport_empty(engine, peer, peer->sessions.current, out);
+        exchange_open(engine, peer, out);
 }
 
 /* ---- What workers ask for ---------------------------------------------------------------------------------------- */
@@ -175,6 +190,7 @@ static void confirm(struct engine *engine, struct peer *peer, struct effects *ou
         /* The worker that found it proven had looked at the clock, a later one than ours perhaps. */
         if (next && next->proven && sessions_confirm(&peer->sessions, &engine->store, next, UINT64_MAX))
                 peer_session_up(engine, peer, out);
+        exchange_proven(engine, peer, out);
 }
 
 /* Where a worker heard it from, packets go already. */
@@ -183,7 +199,9 @@ static void roam(struct peer *peer, struct effects *out)
         union socket_address before = peer->endpoint.remote;
 
         endpoint_read(&peer->published, &peer->endpoint);
-        if (!same_remote(&before, &peer->endpoint.remote)) effect_add(out, EFFECT_ROAMED, peer);
+        if (same_remote(&before, &peer->endpoint.remote)) return;
+        effect_add(out, EFFECT_ROAMED, peer);
+        exchange_moved(peer);
 }
 
 /* Of a peer that is not in the stack any more. */
@@ -195,7 +213,7 @@ static void attend(struct engine *engine, struct peer *peer, struct effects *out
         if (what & ASK_ROAM) roam(peer, out);
         if (what & ASK_FORGET_SOURCE) peer_forget_source(peer);
         if (what & ASK_CONFIRM) confirm(engine, peer, out);
-        if (what & ASK_HANDSHAKE && session_rekey_on_send(peer->sessions.current, engine->now))
+        if (what & ASK_HANDSHAKE && sessions_rekey_on_send(&peer->sessions, engine->now))
                 handshake_start(engine, peer, out);
         if (what & ASK_RENEW && !peer->rekeyed_on_receive &&
             session_rekey_on_receive(peer->sessions.current, engine->now))
@@ -232,6 +250,7 @@ static void erase_keys(struct engine *engine, struct peer *peer, struct effects 
 {
         /* Not under a handshake that is being tried: when that is given up, this timer is armed again. */
         if (!timer_armed(&peer->timers, TIMER_RETRANSMIT_HANDSHAKE)) handshake_forget(engine, peer);
+        exchange_end(engine, peer);
         if (sessions_drop(&peer->sessions, &engine->store)) effect_add(out, EFFECT_SESSION_DOWN, peer);
 }
 
@@ -253,6 +272,7 @@ static void peer_tick(struct engine *engine, struct peer *peer, struct effects *
                 transport_keepalive(engine, peer, out);
                 if (another) timer_arm(timers, TIMER_SEND_KEEPALIVE, now + KEEPALIVE_TIMEOUT);
         }
+        exchange_tick(engine, peer, out);
         /* A worker may arm it just when it is switched off. */
         uint64_t every = timers->persistent;
         if (timer_take(timers, TIMER_PERSISTENT_KEEPALIVE, now) && every) {

@@ -36,7 +36,8 @@ enum {
         DATA_OVERHEAD_MAX = 48, /* of any: an upgraded one may have a longer tag */
         PACKET_PADDING = 16,    /* plaintext is padded to a multiple of this, but not past the MTU */
         STAGED_MAX = 128,       /* packets that wait for a handshake, per peer; the oldest is dropped */
-        EFFECTS_MAX = 32,
+        EFFECTS_MAX = 48,
+        FRAME_MAX = 1200,   /* of the session upgrade (crypto/upgrade.h) */
         EFFECT_BYTES = 148, /* the longest message the engine itself composes: an initiation */
 };
 
@@ -72,10 +73,13 @@ struct upgrade_policy {
 enum effect_type {
         EFFECT_SEND,  /* send `bytes` to `to`: a handshake message, cookie reply or keepalive, complete and encrypted */
         EFFECT_FLUSH, /* take the peer's staged packets with engine_staged_next() and send them */
+        EFFECT_FRAME, /* compose what is to be said about an upgrade with engine_frame_next() and send it */
         EFFECT_SESSION_UP,   /* a handshake of the peer completed */
         EFFECT_SESSION_DOWN, /* its last session is gone */
         EFFECT_UNANSWERED,   /* handshakes stay unanswered: once per third of REKEY_ATTEMPT_TIME, to ask a name anew */
         EFFECT_GAVE_UP,      /* REKEY_ATTEMPT_TIME is over; staged packets were dropped */
+        EFFECT_UPGRADED,     /* and the session that came of it was upgraded: engine_peer_status() says to what */
+        EFFECT_UPGRADE_LOST, /* what was an Adit answers no offers any more: perhaps somebody on the way drops them */
         EFFECT_ROAMED,       /* the peer's endpoint is now another */
 };
 
@@ -108,8 +112,9 @@ struct tx {
         struct session *session;
         uint64_t counter;
         size_t plain_len; /* with padding */
-        size_t len;       /* of the datagram: plain_len + DATA_OVERHEAD */
+        size_t len;       /* of the datagram: plain_len, header and tag */
         bool staged;      /* by engine_staged_next() */
+        bool frame;       /* by engine_frame_next() */
         struct endpoint to;
 };
 
@@ -126,9 +131,11 @@ void tx_seal(const struct tx *tx, uint8_t *datagram, uint8_t *packet, size_t len
 void engine_tx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct tx *tx, bool sent,
                       struct effects *out);
 
-/* After EFFECT_FLUSH: seals the peer's next staged packet into `datagram` (capacity staged_size + DATA_OVERHEAD +
+/* After EFFECT_FLUSH: seals the peer's next staged packet into `datagram` (capacity staged_size + DATA_OVERHEAD_MAX +
  * PACKET_PADDING). The caller sends tx->len bytes to tx->to and commits tx. False: there are no more. */
 bool engine_staged_next(struct engine *engine, uint64_t now, struct peer *peer, struct tx *tx, uint8_t *datagram);
+/* After EFFECT_FRAME: the same, with capacity FRAME_MAX + DATA_OVERHEAD; once. */
+bool engine_frame_next(struct engine *engine, uint64_t now, struct peer *peer, struct tx *tx, uint8_t *datagram);
 
 /* ---- Inbound: begin, open, commit -------------------------------------------------------------------------------- */
 
@@ -167,6 +174,9 @@ uint64_t engine_left(const struct engine *engine, enum lane_id lane);    /* and 
 
 /* The owner: does what workers asked for, as far as `out` has room. True: there is more. */
 bool engine_attend(struct engine *engine, uint64_t now, uint64_t wall, struct effects *out);
+/* A frame that worker_accept() left to the owner: what `plain` says on the session that is received by `index`. */
+void engine_frame_receive(struct engine *engine, uint64_t now, uint64_t wall, uint32_t index, const uint8_t *plain,
+                          size_t len, struct effects *out);
 /* A packet that worker_route() left to the owner is dealt with: it was sent, staged or dropped. */
 void engine_waited(struct peer *peer);
 /* Frees what workers can hold no more. Call it when what workers handed over has been dealt with, and again soon while
@@ -237,7 +247,7 @@ bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer
         X(PENDING,         "pending",           "being agreed on")                                                    \
         X(OFF_HERE,        "off",               "Upgrade = off")                                                      \
         X(NO_ANSWER,       "no-answer",         "no answer: not an Adit, or its Upgrade is off")                      \
-        X(SILENT,          "silent",            "offers stay unanswered by what was an Adit: perhaps they are dropped on the way") \
+        X(SILENT,          "silent",            "no answer to offers: its Upgrade was switched off, or somebody on the way drops them") \
         X(NO_CIPHER,       "no-common-cipher",  "no cipher that both sides can use")                                  \
         X(PEER_NO_KEM,     "peer-has-no-kem",   "PostQuantum = require, and the peer cannot or may not use ML-KEM")   \
         X(PEER_WANTS_KEM,  "peer-requires-kem", "the peer requires ML-KEM, which this side cannot or may not use")    \

@@ -118,6 +118,7 @@ static enum drop consume_response(struct engine *engine, const struct message_re
         sodium_memzero(&keys, sizeof keys);
         message_accepted(engine, peer, sizeof *msg, from, out);
         if (begun) {
+                exchange_set_rtt(peer, engine->now + REKEY_TIMEOUT - peer->initiate_not_before);
                 timers_session_derived(&peer->timers, engine->now);
                 peer_session_up(engine, peer, out);
         }

@@ -7,6 +7,7 @@
 #include "crypto/noise.h"
 #include "daemon/proto/allowedips.h"
 #include "daemon/proto/engine.h"
+#include "daemon/proto/exchange.h"
 #include "daemon/proto/session.h"
 #include "daemon/proto/staged.h"
 #include "daemon/proto/timers.h"
@@ -29,7 +30,7 @@ void endpoint_clear_source(struct endpoint_cell *cell); /* the remote stays what
 enum ask {
         ASK_TIMERS = 1 << 0,        /* timers_requeue() */
         ASK_ROAM = 1 << 1,          /* `published` is of a packet */
-        ASK_CONFIRM = 1 << 2,       /* sessions.next was proven */
+        ASK_CONFIRM = 1 << 2,       /* a session was proven: sessions.next, or a child */
         ASK_HANDSHAKE = 1 << 3,     /* sent with an old session */
         ASK_RENEW = 1 << 4,         /* received with an old one */
         ASK_FORGET_SOURCE = 1 << 5, /* the kernel says it is gone */
@@ -67,6 +68,9 @@ struct peer {
         unsigned attempts;                               /* initiations without an answer; 0: none is pending */
 
         struct upgrade_policy policy;
+        _Atomic bool needs_mlkem; /* the policy requires it: for workers */
+        struct exchange exchange;
+        struct acquaintance acquaintance;
         struct endpoint endpoint;
         struct timers timers;
         struct staged_queue staged;

@@ -2,6 +2,13 @@
 #include "daemon/proto/timers.h"
 
 #include <sched.h>
+#include <string.h>
+
+/* Room for the schedules of a cipher, both directions, wherever the item begins. */
+struct child {
+        struct session session;
+        uint8_t schedules[2 * CIPHER_SCHEDULE_MAX + CIPHER_SCHEDULE_ALIGN];
+};
 
 /* Some round trips, and short beside the wait for a peer that lost its sessions. */
 #define SESSION_YIELDS_TIME SECONDS(1)
@@ -13,8 +20,14 @@ void sessions_reclaim(struct session_store *store)
         for (struct retired *item = limbo_take(&store->limbo, store->grace); item; item = next) {
                 struct session *session = (struct session *)(void *)((char *)item - offsetof(struct session, retired));
                 next = item->next;
-                pool_give(&store->pool, session, sizeof *session);
+                if (session->upgraded) pool_give(&store->children, session, sizeof(struct child));
+                else pool_give(&store->pool, session, sizeof *session);
         }
+}
+
+size_t session_child_size(void)
+{
+        return sizeof(struct child);
 }
 
 uint32_t sessions_fresh_index(const struct session_store *store, const struct engine_random *random)
@@ -33,51 +46,63 @@ static void retire(struct session *session, struct session_store *store)
         sessions_reclaim(store);
 }
 
-/* Of the store; where all are taken, those in limbo are about to come back: their readers wait for nobody. */
-static struct session *take(struct session_store *store)
+/* Of a pool of the store; where all are taken, those in limbo are about to come back: their readers wait for nobody. */
+static struct session *take(struct session_store *store, struct pool *pool)
 {
         struct session *session;
 
         sessions_reclaim(store);
-        while (!(session = pool_take(&store->pool)) && !limbo_empty(&store->limbo)) {
+        while (!(session = pool_take(pool)) && !limbo_empty(&store->limbo)) {
                 sched_yield();
                 sessions_reclaim(store);
         }
         return session;
 }
 
-/* Out of its place. */
-static void drop(struct session *_Atomic *place, struct session_store *store)
+/* Nothing that workers can find leads to it but `sender`. */
+static void end(struct sessions *sessions, struct session *session, struct session_store *store)
 {
-        struct session *session = *place;
+        if (sessions->sender == session) sessions->sender = NULL;
+        index_remove(&store->indices, &session->entry);
+        if (!session->users) retire(session, store);
+}
+
+/* Out of its place, and its child with it. */
+static void drop(struct sessions *sessions, struct session *_Atomic *place, struct session_store *store)
+{
+        struct session *session = *place, *child = session ? session->child : NULL;
 
         if (!session) return;
         *place = NULL;
-        index_remove(&store->indices, &session->entry);
-        if (!session->users) retire(session, store);
+        session->child = NULL;
+        if (child) end(sessions, child, store);
+        end(sessions, session, store);
 }
 
 struct session *sessions_begin(struct sessions *sessions, struct session_store *store, struct peer *peer,
                                const struct session_keys *keys, const struct handshake *hs, bool initiator,
                                uint64_t now)
 {
-        struct session *session = take(store);
+        struct session *session = take(store, &store->pool);
 
         if (!session) return NULL;
         session->keys = *keys;
         session->cipher = cipher_default();
+        session->seal_schedule = &session->keys.send; /* the key is the schedule (cipher.h) */
+        session->open_schedule = &session->keys.receive;
         session->remote_index = hs->remote_index;
         session->initiator = initiator;
         session->sending = true;
+        session->proven = initiator;
         session->born = now;
         index_insert(&store->indices, &session->entry, hs->local_index, peer, session);
 
         if (initiator) {
-                drop(&sessions->previous, store);
+                drop(sessions, &sessions->previous, store);
                 sessions->previous = sessions->current;
                 sessions->current = session;
         } else {
-                drop(&sessions->next, store);
+                drop(sessions, &sessions->next, store);
                 sessions->next = session;
         }
         return session;
@@ -91,7 +116,7 @@ bool sessions_confirm(struct sessions *sessions, struct session_store *store, co
         sessions->previous = sessions->current;
         sessions->current = sessions->next;
         sessions->next = NULL;
-        drop(&before, store);
+        drop(sessions, &before, store);
         return true;
 }
 
@@ -104,16 +129,83 @@ bool sessions_drop(struct sessions *sessions, struct session_store *store)
 {
         bool any = sessions->current || sessions->previous || sessions->next;
 
-        drop(&sessions->current, store);
-        drop(&sessions->previous, store);
-        drop(&sessions->next, store);
+        drop(sessions, &sessions->current, store);
+        drop(sessions, &sessions->previous, store);
+        drop(sessions, &sessions->next, store);
         return any;
+}
+
+static void expire(struct session *session)
+{
+        struct session *child = session ? session->child : NULL;
+
+        if (session) session->sending = false;
+        if (child) child->sending = false;
 }
 
 void sessions_expire(struct sessions *sessions)
 {
-        if (sessions->current) sessions->current->sending = false;
-        if (sessions->next) sessions->next->sending = false;
+        expire(sessions->current);
+        expire(sessions->previous);
+        expire(sessions->next);
+}
+
+struct session *sessions_add_child(struct session_store *store, struct session *parent, const struct child_terms *terms)
+{
+        struct session *session =
+                index_find(&store->indices, terms->local_index) || index_find(&store->pending, terms->local_index)
+                        ? NULL
+                        : take(store, &store->children);
+        struct child *child = (struct child *)(void *)session;
+        uint8_t *room;
+
+        if (!session) return NULL;
+        room = child->schedules + (-(uintptr_t)child->schedules & (CIPHER_SCHEDULE_ALIGN - 1));
+        session->cipher = terms->cipher;
+        session->cipher->schedule(room, &terms->send);
+        session->cipher->schedule(room + CIPHER_SCHEDULE_MAX, &terms->receive);
+        session->seal_schedule = room;
+        session->open_schedule = room + CIPHER_SCHEDULE_MAX;
+        session->remote_index = terms->remote_index;
+        session->initiator = parent->initiator;
+        session->upgraded = true;
+        session->mlkem = terms->mlkem;
+        session->born = parent->born;
+        index_insert(&store->indices, &session->entry, terms->local_index, parent->entry.peer, session);
+        parent->child = session;
+        return session;
+}
+
+struct session *session_upgraded(struct session *session)
+{
+        return !session || session->upgraded ? session : session->child;
+}
+
+static void promote(struct sessions *sessions, struct session *_Atomic *place, struct session_store *store)
+{
+        struct session *parent = *place, *child = parent ? parent->child : NULL;
+
+        if (!child || !child->established) return;
+        *place = child;
+        parent->child = NULL;
+        end(sessions, parent, store);
+}
+
+void sessions_promote(struct sessions *sessions, struct session_store *store)
+{
+        promote(sessions, &sessions->current, store);
+        promote(sessions, &sessions->previous, store);
+}
+
+/* AES-GCM's tags and keystreams of one key are good for fewer packets (UPGRADE, "The child session"). */
+static uint64_t rekey_after(const struct session *session)
+{
+        return session->cipher->id == CIPHER_AES_256_GCM ? AES_GCM_REKEY_AFTER_MESSAGES : REKEY_AFTER_MESSAGES;
+}
+
+static uint64_t reject_after(const struct session *session)
+{
+        return session->cipher->id == CIPHER_AES_256_GCM ? AES_GCM_REJECT_AFTER_MESSAGES : REJECT_AFTER_MESSAGES;
 }
 
 /* A worker may have read the clock before the owner did. */
@@ -125,9 +217,10 @@ static uint64_t age(const struct session *session, uint64_t now)
 bool session_reserve(struct session *session, unsigned count, uint64_t *first)
 {
         uint64_t next = atomic_load_explicit(&session->send_counter, memory_order_relaxed);
+        uint64_t limit = reject_after(session);
 
         do
-                if (next > REJECT_AFTER_MESSAGES || REJECT_AFTER_MESSAGES - next < count) return false;
+                if (next > limit || limit - next < count) return false;
         while (!atomic_compare_exchange_weak_explicit(&session->send_counter, &next, next + count, memory_order_relaxed,
                                                       memory_order_relaxed));
         *first = next;
@@ -137,19 +230,26 @@ bool session_reserve(struct session *session, unsigned count, uint64_t *first)
 bool session_can_send(const struct session *session, uint64_t now)
 {
         return session && session->sending && age(session, now) < REJECT_AFTER_TIME &&
-               session->send_counter < REJECT_AFTER_MESSAGES;
+               session->send_counter < reject_after(session);
 }
 
 bool session_can_receive(const struct session *session, uint64_t now, uint64_t counter)
 {
-        return age(session, now) < REJECT_AFTER_TIME && counter < REJECT_AFTER_MESSAGES;
+        return age(session, now) < REJECT_AFTER_TIME && counter < reject_after(session);
 }
 
 bool session_rekey_on_send(const struct session *session, uint64_t now)
 {
         return session && session->sending &&
-               (session->send_counter >= REKEY_AFTER_MESSAGES ||
+               (session->send_counter >= rekey_after(session) ||
                 (session->initiator && age(session, now) >= REKEY_AFTER_TIME));
+}
+
+bool sessions_rekey_on_send(const struct sessions *sessions, uint64_t now)
+{
+        const struct session *current = sessions->current;
+
+        return session_rekey_on_send(current, now) || (current && session_rekey_on_send(current->child, now));
 }
 
 bool session_rekey_on_receive(const struct session *session, uint64_t now)

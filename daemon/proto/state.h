@@ -30,13 +30,13 @@ struct engine {
 
         struct peer_table peers;
         struct session_store store;
-        struct pool staged;
+        struct pool staged, works; /* works: of exchanges */
         struct timer_queue timers;
         struct allowedips allowed;
 };
 
 /* What one peer can emit in one call, at most. */
-enum { PEER_EFFECTS_MAX = 8 };
+enum { PEER_EFFECTS_MAX = 16 };
 
 /* At the start of each call that has the time. */
 static inline void clock_set(struct engine *engine, uint64_t now, uint64_t wall)

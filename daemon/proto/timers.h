@@ -30,6 +30,10 @@ struct engine_random;
 #define ERASE_KEYS_TIME               (3 * REJECT_AFTER_TIME)
 #define HANDSHAKE_INITIATION_INTERVAL MILLISECONDS(20) /* a peer's initiations are taken 50 times a second */
 
+/* Of a session with AES-256-GCM (UPGRADE). */
+#define AES_GCM_REKEY_AFTER_MESSAGES  (UINT64_C(1) << 32)
+#define AES_GCM_REJECT_AFTER_MESSAGES (UINT64_C(1) << 34)
+
 /* An initiator that only receives has no packet to renew its session with: it does so this long after its start. */
 #define REKEY_ON_RECEIVE_TIME (REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT)
 
@@ -39,6 +43,10 @@ enum timer {
         TIMER_NEW_HANDSHAKE,        /* sent data, heard nothing */
         TIMER_ERASE_KEYS,           /* no new session for so long */
         TIMER_PERSISTENT_KEEPALIVE, /* nothing went either way */
+        TIMER_UPGRADE,              /* the upgrade's next step (exchange.h); these four are the owner's alone */
+        TIMER_OLD_CHILD,            /* is the previous session's child still heard? */
+        TIMER_HELD,                 /* packets wait for a session that may carry them */
+        TIMER_PARENT,               /* parents of established children may go */
         TIMER_COUNT,
 };
 

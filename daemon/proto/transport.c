@@ -10,10 +10,8 @@ static_assert((int)PACKET_PADDING == (int)MESSAGE_PADDING, "wire layout");
 
 /* ---- Outbound ---------------------------------------------------------------------------------------------------- */
 
-static bool tx_reserve(struct engine *engine, struct peer *peer, size_t len, struct tx *tx)
+static bool tx_reserve(struct engine *engine, struct peer *peer, struct session *session, size_t len, struct tx *tx)
 {
-        struct session *session = peer->sessions.current;
-
         if (!session_can_send(session, engine->now)) return false;
         *tx = (struct tx){ .peer = peer, .session = session, .to = peer->endpoint };
         worker_size(engine, tx, len);
@@ -23,12 +21,11 @@ static bool tx_reserve(struct engine *engine, struct peer *peer, size_t len, str
 }
 
 /* Those that wait are counted for the workers, too: none of theirs may pass. */
-static void stage(struct engine *engine, struct peer *peer, const uint8_t *packet, size_t len)
+static void stage(struct engine *engine, struct peer *peer, const uint8_t *packet, size_t len, enum drop overflow)
 {
         uint32_t before = peer->staged.count;
 
-        drop_count(engine, DROP_TX_STAGED_OVERFLOW,
-                   staged_push(&peer->staged, &engine->staged, packet, len, STAGED_MAX));
+        drop_count(engine, overflow, staged_push(&peer->staged, &engine->staged, packet, len, STAGED_MAX));
         peer->waiting += peer->staged.count - before;
 }
 
@@ -36,21 +33,24 @@ bool engine_tx_begin(struct engine *engine, uint64_t now, uint64_t wall, const u
                      struct tx *tx, enum drop *reason, struct effects *out)
 {
         struct peer *peer = NULL;
-        bool ready;
+        bool ready, held;
 
         clock_set(engine, now, wall);
         *reason = worker_peer_to(engine, packet, len, &peer);
         if (*reason == DROP_NONE && peer->endpoint.remote.family == AF_UNSPEC) *reason = DROP_TX_NO_ENDPOINT;
         if (*reason != DROP_NONE) goto dropped;
 
-        if (!peer->staged.count && tx_reserve(engine, peer, len, tx)) return true;
-        ready = session_can_send(peer->sessions.current, engine->now);
+        if (!session_can_send(peer->sessions.sender, engine->now)) exchange_publish(engine, peer, out);
+        if (!peer->staged.count && tx_reserve(engine, peer, peer->sessions.sender, len, tx)) return true;
+        ready = session_can_send(peer->sessions.sender, engine->now);
+        held = !ready && exchange_holds(engine, peer);
         /* With a session, but others that wait for their flush: behind them, to keep the order. */
-        if (!ready && !handshake_start(engine, peer, out)) {
+        if (!ready && !held && !handshake_start(engine, peer, out)) {
                 *reason = DROP_TX_HANDSHAKE_FAILED;
                 goto dropped;
         }
-        stage(engine, peer, packet, len);
+        stage(engine, peer, packet, len, held ? DROP_TX_NOT_POST_QUANTUM : DROP_TX_STAGED_OVERFLOW);
+        if (held) exchange_held(engine, peer);
         if (ready) effect_add(out, EFFECT_FLUSH, peer);
         return false;
 dropped:
@@ -69,7 +69,7 @@ void tx_seal(const struct tx *tx, uint8_t *datagram, uint8_t *packet, size_t len
 
         memcpy(datagram, &header, sizeof header);
         if (tx->plain_len > len) memset(packet + len, 0, tx->plain_len - len);
-        session->cipher->seal(datagram + DATA_HEADER_LEN, packet, tx->plain_len, tx->counter, &session->keys.send);
+        session->cipher->seal(datagram + DATA_HEADER_LEN, packet, tx->plain_len, tx->counter, session->seal_schedule);
 }
 
 void engine_tx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct tx *tx, bool sent,
@@ -77,7 +77,7 @@ void engine_tx_commit(struct engine *engine, uint64_t now, uint64_t wall, const 
 {
         clock_set(engine, now, wall);
         if (sent) {
-                worker_sent(engine, engine->now, tx->peer, tx->len, tx->plain_len != 0);
+                worker_sent(engine, engine->now, tx->peer, tx->len, tx->plain_len && !tx->frame);
                 asks_attend(engine, out);
         }
         if (tx->staged) engine_waited(tx->peer);
@@ -99,9 +99,9 @@ bool engine_staged_next(struct engine *engine, uint64_t now, struct peer *peer, 
                 peer_drop_staged(engine, peer, DROP_TX_NO_ENDPOINT);
                 return false;
         }
-        if (!tx_reserve(engine, peer, staged->len, tx)) {
+        if (!tx_reserve(engine, peer, peer->sessions.sender, staged->len, tx)) {
                 /* The session ended under the flush: the next tick asks for another. */
-                timer_arm(&peer->timers, TIMER_NEW_HANDSHAKE, engine->now);
+                if (!exchange_holds(engine, peer)) timer_arm(&peer->timers, TIMER_NEW_HANDSHAKE, engine->now);
                 return false;
         }
         tx->staged = true;
@@ -111,21 +111,45 @@ bool engine_staged_next(struct engine *engine, uint64_t now, struct peer *peer, 
         return true;
 }
 
-void transport_keepalive(struct engine *engine, struct peer *peer, struct effects *out)
+bool engine_frame_next(struct engine *engine, uint64_t now, struct peer *peer, struct tx *tx, uint8_t *datagram)
 {
-        uint8_t datagram[DATA_OVERHEAD];
+        struct session *parent = peer->sessions.current;
+        uint8_t *plain = datagram + DATA_HEADER_LEN;
+        size_t len = exchange_frame(engine, peer, plain);
+
+        clock_set(engine, now, engine->wall);
+        if (!len || !parent || parent->upgraded || peer->endpoint.remote.family == AF_UNSPEC) return false;
+        if (!tx_reserve(engine, peer, parent, len, tx)) return false;
+        tx->plain_len = len; /* whatever the MTU, the peer looks at the whole */
+        tx->len = len + DATA_OVERHEAD;
+        tx->frame = true;
+        tx_seal(tx, datagram, plain, len);
+        return true;
+}
+
+void transport_empty(struct engine *engine, struct peer *peer, struct session *session, struct effects *out)
+{
+        uint8_t datagram[DATA_OVERHEAD_MAX];
         struct tx tx;
 
-        if (!session_can_send(peer->sessions.current, engine->now)) {
+        if (peer->endpoint.remote.family == AF_UNSPEC || !tx_reserve(engine, peer, session, 0, &tx)) return;
+        tx_seal(&tx, datagram, datagram + DATA_HEADER_LEN, 0);
+        effect_send(out, peer, datagram, tx.len);
+        timers_any_packet_sent(&peer->timers, engine->now);
+        session_put(tx.session, &engine->store);
+}
+
+void transport_keepalive(struct engine *engine, struct peer *peer, struct effects *out)
+{
+        struct session *sender = peer->sessions.sender;
+
+        if (!session_can_send(sender, engine->now)) sender = peer->sessions.current;
+        if (!session_can_send(sender, engine->now)) {
                 handshake_start(engine, peer, out);
                 return;
         }
-        if (peer->endpoint.remote.family == AF_UNSPEC || !tx_reserve(engine, peer, 0, &tx)) return;
-        tx_seal(&tx, datagram, datagram + DATA_HEADER_LEN, 0);
-        effect_send(out, peer, datagram, sizeof datagram);
-        timers_any_packet_sent(&peer->timers, engine->now);
-        if (session_rekey_on_send(tx.session, engine->now)) handshake_start(engine, peer, out);
-        session_put(tx.session, &engine->store);
+        transport_empty(engine, peer, sender, out);
+        if (sessions_rekey_on_send(&peer->sessions, engine->now)) handshake_start(engine, peer, out);
 }
 
 /* ---- Inbound ----------------------------------------------------------------------------------------------------- */
@@ -145,18 +169,41 @@ bool engine_rx_begin(struct engine *engine, uint64_t now, uint64_t wall, uint8_t
 
 bool rx_open(struct rx *rx)
 {
-        return rx->session->cipher->open(rx->plain, rx->plain_len + MESSAGE_TAG_LEN, rx->counter,
-                                         &rx->session->keys.receive);
+        const struct session *session = rx->session;
+
+        return session->cipher->open(rx->plain, rx->plain_len + session->cipher->tag_len, rx->counter,
+                                     session->open_schedule);
+}
+
+static enum drop frame_receive(struct engine *engine, uint32_t index, const uint8_t *plain, size_t len,
+                               struct effects *out)
+{
+        const struct index_entry *entry = index_find(&engine->store.indices, index);
+        enum drop reason = DROP_RX_SESSION_EXPIRED;
+
+        if (out->count + PEER_EFFECTS_MAX > EFFECTS_MAX) reason = DROP_RX_UPGRADE_LIMIT;
+        else if (entry) reason = exchange_receive(engine, entry->peer, entry->session, plain, len, out);
+        return reason == DROP_NONE ? reason : drop_count(engine, reason, 1);
+}
+
+void engine_frame_receive(struct engine *engine, uint64_t now, uint64_t wall, uint32_t index, const uint8_t *plain,
+                          size_t len, struct effects *out)
+{
+        clock_set(engine, now, wall);
+        frame_receive(engine, index, plain, len, out);
 }
 
 bool engine_rx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct rx *rx, bool opened,
                       const struct endpoint *from, size_t *deliver_len, enum drop *reason, struct effects *out)
 {
+        enum accepted accepted;
         bool wake = false;
 
         clock_set(engine, now, wall);
-        worker_accept(engine, engine->now, rx, opened, from, deliver_len, reason, &wake);
+        accepted = worker_accept(engine, engine->now, rx, opened, from, deliver_len, reason, &wake);
         asks_attend(engine, out);
+        if (accepted == ACCEPTED_FRAME)
+                *reason = frame_receive(engine, worker_index(rx), rx->plain, rx->plain_len, out);
         session_put(rx->session, &engine->store);
         return *deliver_len != 0;
 }

@@ -8,4 +8,7 @@
 /* An empty data message; without a session to send it in, a handshake. */
 void transport_keepalive(struct engine *engine, struct peer *peer, struct effects *out);
 
+/* An empty message on just this session, if it still sends. */
+void transport_empty(struct engine *engine, struct peer *peer, struct session *session, struct effects *out);
+
 #endif

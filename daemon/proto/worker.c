@@ -1,4 +1,5 @@
 #include "daemon/proto/worker.h"
+#include "crypto/upgrade.h"
 #include "daemon/proto/inner.h"
 #include "daemon/proto/state.h"
 
@@ -46,13 +47,13 @@ void worker_size(const struct engine *engine, struct tx *tx, size_t len)
 
         if (mtu && whole > mtu) whole = len > mtu ? len : mtu;
         tx->plain_len = whole;
-        tx->len = whole + DATA_OVERHEAD;
+        tx->len = DATA_HEADER_LEN + whole + tx->session->cipher->tag_len;
 }
 
 /* The counters are reserved here, once, before anything is sealed with them. */
 static bool reserve(struct peer *peer, uint64_t now, unsigned count, struct tx *tx)
 {
-        struct session *session = peer->sessions.current;
+        struct session *session = peer->sessions.sender;
 
         if (!session_can_send(session, now) || !session_reserve(session, count, &tx->counter)) return false;
         tx->session = session;
@@ -72,7 +73,7 @@ enum route worker_route(struct engine *engine, uint64_t now, const uint8_t *pack
                 return ROUTE_DROP;
         }
         tx->peer = peer;
-        tx->staged = false;
+        tx->staged = tx->frame = false;
         if (!peer->waiting && reserve(peer, now, count, tx)) return ROUTE_SEND;
         peer->waiting += count; /* those that come after these go behind them */
         return ROUTE_OWNER;
@@ -81,8 +82,7 @@ enum route worker_route(struct engine *engine, uint64_t now, const uint8_t *pack
 /* While a handshake is under way it goes on without us. */
 static bool wants_rekey(const struct peer *peer, uint64_t now)
 {
-        return session_rekey_on_send(peer->sessions.current, now) &&
-               !timer_armed(&peer->timers, TIMER_RETRANSMIT_HANDSHAKE);
+        return sessions_rekey_on_send(&peer->sessions, now) && !timer_armed(&peer->timers, TIMER_RETRANSMIT_HANDSHAKE);
 }
 
 bool worker_sent(struct engine *engine, uint64_t now, struct peer *peer, uint64_t bytes, bool data)
@@ -107,19 +107,22 @@ static enum drop find_session(struct engine *engine, uint64_t now, uint8_t *data
         const struct index_entry *entry;
         struct message_data header;
         struct peer *peer;
+        size_t overhead;
 
         if (len < DATA_OVERHEAD) return DROP_RX_MALFORMED;
         memcpy(&header, datagram, sizeof header);
         entry = index_find(&engine->store.indices, le32_get(header.receiver));
         peer = entry ? entry->peer : NULL;
         if (!peer) return DROP_RX_UNKNOWN_INDEX;
+        overhead = DATA_HEADER_LEN + entry->session->cipher->tag_len;
+        if (len < overhead) return DROP_RX_MALFORMED;
         if (!session_can_receive(entry->session, now, le64_get(header.counter))) return DROP_RX_SESSION_EXPIRED;
         *rx = (struct rx){
                 .peer = peer,
                 .session = entry->session,
                 .counter = le64_get(header.counter),
                 .plain = datagram + DATA_HEADER_LEN,
-                .plain_len = len - DATA_OVERHEAD,
+                .plain_len = len - overhead,
                 .datagram_len = len,
         };
         return DROP_NONE;
@@ -170,7 +173,7 @@ static uint32_t accepted(const struct rx *rx, uint64_t now, const struct endpoin
         atomic_fetch_add_explicit(&peer->rx_bytes, rx->datagram_len, memory_order_relaxed);
         if (follow(peer, from)) what |= ASK_ROAM;
         if (timers_note_received(&peer->timers, now, data)) what |= ASK_TIMERS;
-        if (rx->session == peer->sessions.next && now >= rx->session->yields_until) {
+        if (!rx->session->proven && now >= rx->session->yields_until) {
                 rx->session->proven = true;
                 what |= ASK_CONFIRM;
         }
@@ -178,10 +181,30 @@ static uint32_t accepted(const struct rx *rx, uint64_t now, const struct endpoin
         return what;
 }
 
+/* What comes of an authentic packet that is not empty. */
+static enum drop sort(struct engine *engine, const struct rx *rx, const struct inner *inner, bool whole,
+                      enum accepted *accepted)
+{
+        struct session *session = rx->session;
+
+        if (!session->upgraded && upgrade_is_frame(rx->plain, rx->plain_len)) {
+                if (session->frames == FRAMES_MAX) return DROP_RX_UPGRADE_LIMIT;
+                session->frames++; /* of who commits, alone */
+                *accepted = ACCEPTED_FRAME;
+                return DROP_NONE;
+        }
+        if (!whole) return DROP_RX_NOT_IP;
+        if (rx->peer->needs_mlkem && !session->mlkem) return DROP_RX_NOT_POST_QUANTUM;
+        if (peer_at(engine, inner, true) != rx->peer) return DROP_RX_SPOOFED_SOURCE;
+        *accepted = ACCEPTED_PACKET;
+        return DROP_NONE;
+}
+
 static enum drop judge(struct engine *engine, uint64_t now, const struct rx *rx, bool opened,
-                       const struct endpoint *from, size_t *deliver_len, uint32_t *what)
+                       const struct endpoint *from, size_t *deliver_len, enum accepted *verdict, uint32_t *what)
 {
         struct inner inner;
+        enum drop reason;
 
         if (!opened) return DROP_RX_BAD_TAG;
         if (!engine->up) return DROP_RX_LINK_DOWN;
@@ -190,20 +213,25 @@ static enum drop judge(struct engine *engine, uint64_t now, const struct rx *rx,
         bool whole = inner_parse(&inner, rx->plain, rx->plain_len) && inner.len <= rx->plain_len;
         *what = accepted(rx, now, from, whole);
         if (!rx->plain_len) return DROP_NONE; /* a keepalive */
-        if (!whole) return DROP_RX_NOT_IP;
-        if (peer_at(engine, &inner, true) != rx->peer) return DROP_RX_SPOOFED_SOURCE;
-        *deliver_len = inner.len; /* less the padding */
-        return DROP_NONE;
+        reason = sort(engine, rx, &inner, whole, verdict);
+        if (*verdict == ACCEPTED_PACKET) *deliver_len = inner.len; /* less the padding */
+        return reason;
 }
 
-bool worker_accept(struct engine *engine, uint64_t now, const struct rx *rx, bool opened, const struct endpoint *from,
-                   size_t *deliver_len, enum drop *reason, bool *wake)
+enum accepted worker_accept(struct engine *engine, uint64_t now, const struct rx *rx, bool opened,
+                            const struct endpoint *from, size_t *deliver_len, enum drop *reason, bool *wake)
 {
+        enum accepted verdict = ACCEPTED_NOTHING;
         uint32_t what = 0;
 
         *deliver_len = 0;
-        *reason = judge(engine, now, rx, opened, from, deliver_len, &what);
+        *reason = judge(engine, now, rx, opened, from, deliver_len, &verdict, &what);
         if (*reason != DROP_NONE) drop_count(engine, *reason, 1);
         if (what && ask(engine, rx->peer, what)) *wake = true;
-        return *deliver_len != 0;
+        return verdict;
+}
+
+uint32_t worker_index(const struct rx *rx)
+{
+        return rx->session->entry.index;
 }

@@ -20,7 +20,7 @@ enum route {
 enum route worker_route(struct engine *engine, uint64_t now, const uint8_t *packet, size_t len, unsigned count,
                         struct tx *tx, enum drop *reason);
 
-/* Sets tx->plain_len and tx->len for a packet of `len` bytes. */
+/* Sets tx->plain_len and tx->len for a packet of `len` bytes on tx->session. */
 void worker_size(const struct engine *engine, struct tx *tx, size_t len);
 
 /* Packets of one session went out, `bytes` in all, `data` if one of them was not empty. True: the owner is to be woken.
@@ -37,9 +37,16 @@ enum find {
 enum find worker_find(struct engine *engine, uint64_t now, uint8_t *datagram, size_t len, struct rx *rx,
                       enum drop *reason);
 
-/* The commit step of a packet that was found; only by whoever commits the inbound lane, in the order of tickets. True:
- * deliver rx->plain[0, *deliver_len). *wake is set where the owner is to be woken, never cleared. */
-bool worker_accept(struct engine *engine, uint64_t now, const struct rx *rx, bool opened, const struct endpoint *from,
-                   size_t *deliver_len, enum drop *reason, bool *wake);
+enum accepted {
+        ACCEPTED_NOTHING, /* a keepalive, or dropped and counted under *reason */
+        ACCEPTED_PACKET,  /* deliver rx->plain[0, *deliver_len) */
+        ACCEPTED_FRAME,   /* of the session upgrade: hand rx->plain[0, rx->plain_len) and worker_index() to the owner */
+};
+
+/* The commit step of a packet that was found; only by whoever commits the inbound lane, in the order of tickets.
+ * *deliver_len is 0 but of a packet. *wake is set where the owner is to be woken, never cleared. */
+enum accepted worker_accept(struct engine *engine, uint64_t now, const struct rx *rx, bool opened,
+                            const struct endpoint *from, size_t *deliver_len, enum drop *reason, bool *wake);
+uint32_t worker_index(const struct rx *rx); /* of the session that it came on, for engine_frame_receive() */
 
 #endif

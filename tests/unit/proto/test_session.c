@@ -7,29 +7,38 @@ static void test_limits(void **state)
         static const struct {
                 uint64_t age, counter;
                 bool initiator, send, receive, rekey_on_send, rekey_on_receive;
+                uint8_t cipher;
         } rows[] = {
-                { 0, 0, true, true, true, false, false },
-                { REKEY_AFTER_TIME - 1, 0, true, true, true, false, false },
-                { REKEY_AFTER_TIME, 0, true, true, true, true, false },
-                { REKEY_AFTER_TIME, 0, false, true, true, false, false }, /* it is on the initiator */
-                { REKEY_ON_RECEIVE_TIME - 1, 0, true, true, true, true, false },
-                { REKEY_ON_RECEIVE_TIME, 0, true, true, true, true, true },
-                { REKEY_ON_RECEIVE_TIME, 0, false, true, true, false, false },
-                { REJECT_AFTER_TIME - 1, 0, false, true, true, false, false },
-                { REJECT_AFTER_TIME, 0, false, false, false, false, false },
-                { 0, UINT32_MAX, false, true, true, false, false },
-                { 0, UINT64_C(1) << 32, false, true, true, false, false },
-                { 0, REKEY_AFTER_MESSAGES - 1, false, true, true, false, false },
-                { 0, REKEY_AFTER_MESSAGES, false, true, true, true, false },
-                { 0, REJECT_AFTER_MESSAGES - 1, false, true, true, true, false },
-                { 0, REJECT_AFTER_MESSAGES, false, false, false, true, false },
+                { 0, 0, true, true, true, false, false, CIPHER_CHACHA20_POLY1305 },
+                { REKEY_AFTER_TIME - 1, 0, true, true, true, false, false, CIPHER_CHACHA20_POLY1305 },
+                { REKEY_AFTER_TIME, 0, true, true, true, true, false, CIPHER_CHACHA20_POLY1305 },
+                { REKEY_AFTER_TIME, 0, false, true, true, false, false,
+                  CIPHER_CHACHA20_POLY1305 }, /* it is on the initiator */
+                { REKEY_ON_RECEIVE_TIME - 1, 0, true, true, true, true, false, CIPHER_CHACHA20_POLY1305 },
+                { REKEY_ON_RECEIVE_TIME, 0, true, true, true, true, true, CIPHER_CHACHA20_POLY1305 },
+                { REKEY_ON_RECEIVE_TIME, 0, false, true, true, false, false, CIPHER_CHACHA20_POLY1305 },
+                { REJECT_AFTER_TIME - 1, 0, false, true, true, false, false, CIPHER_CHACHA20_POLY1305 },
+                { REJECT_AFTER_TIME, 0, false, false, false, false, false, CIPHER_CHACHA20_POLY1305 },
+                { 0, UINT32_MAX, false, true, true, false, false, CIPHER_CHACHA20_POLY1305 },
+                { 0, UINT64_C(1) << 32, false, true, true, false, false, CIPHER_CHACHA20_POLY1305 },
+                { 0, REKEY_AFTER_MESSAGES - 1, false, true, true, false, false, CIPHER_CHACHA20_POLY1305 },
+                { 0, REKEY_AFTER_MESSAGES, false, true, true, true, false, CIPHER_CHACHA20_POLY1305 },
+                { 0, REJECT_AFTER_MESSAGES - 1, false, true, true, true, false, CIPHER_CHACHA20_POLY1305 },
+                { 0, REJECT_AFTER_MESSAGES, false, false, false, true, false, CIPHER_CHACHA20_POLY1305 },
+                { 0, (UINT64_C(1) << 32) - 1, false, true, true, false, false, CIPHER_AES_256_GCM },
+                { 0, UINT64_C(1) << 32, false, true, true, true, false, CIPHER_AES_256_GCM },
+                { 0, (UINT64_C(1) << 34) - 1, false, true, true, true, false, CIPHER_AES_256_GCM },
+                { 0, UINT64_C(1) << 34, false, false, false, true, false, CIPHER_AES_256_GCM },
         };
 
         (void)state;
         for (unsigned i = 0; i < ROWS(rows); i++) {
-                const struct session session = {
-                        .born = BORN, .sending = true, .initiator = rows[i].initiator, .send_counter = rows[i].counter
-                };
+                const struct cipher cipher = { .id = rows[i].cipher };
+                const struct session session = { .cipher = &cipher,
+                                                 .born = BORN,
+                                                 .sending = true,
+                                                 .initiator = rows[i].initiator,
+                                                 .send_counter = rows[i].counter };
                 const uint64_t now = BORN + rows[i].age;
 
                 assert_int_equal(session_can_send(&session, now), rows[i].send);

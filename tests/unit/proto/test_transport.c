@@ -582,9 +582,12 @@ static void test_key_erasure(void **state)
         tick(p, &p->a);
         assert_int_equal(had(p, EFFECT_SESSION_DOWN), 1);
         for (unsigned i = 0; i < sizeof keys / KEY_LEN; i++) {
-                assert_false(holds(&p->a, (uint8_t *)&keys + i * KEY_LEN, KEY_LEN));
-                assert_false(holds(&p->a, (uint8_t *)&old + i * KEY_LEN, KEY_LEN));
+                const uint8_t *key = (const uint8_t *)&keys + i * KEY_LEN;
+                /* exporter and h went before: nothing here upgrades */
+                if (!sodium_is_zero(key, KEY_LEN)) assert_false(holds(&p->a, key, KEY_LEN));
         }
+        assert_false(holds(&p->a, &old.send, KEY_LEN));
+        assert_false(holds(&p->a, &old.receive, KEY_LEN));
         assert_int_equal(p->a.engine->store.pool.taken, 0);
         pair_free(p);
 }

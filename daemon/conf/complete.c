@@ -7,7 +7,8 @@ void conf_make_complete(struct conf *conf)
 {
         conf->flags |= CONF_REPLACE_PEERS | CONF_HAS_FWMARK | CONF_HAS_WORKERS;
         for (struct conf_peer *peer = conf->peers; peer; peer = peer->next)
-                peer->flags |= PEER_REPLACE_ALLOWED_IPS | PEER_HAS_PRESHARED_KEY | PEER_HAS_KEEPALIVE | PEER_HAS_NAME;
+                peer->flags |= PEER_REPLACE_ALLOWED_IPS | PEER_HAS_PRESHARED_KEY | PEER_HAS_KEEPALIVE | PEER_HAS_NAME |
+                               PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM;
 }
 
 static bool holds(const struct prefix *prefix, const union socket_address *address)

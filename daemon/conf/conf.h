@@ -28,7 +28,12 @@ enum conf_peer_flags {
         PEER_HAS_PRESHARED_KEY = 1 << 3, /* set; all zero removes it */
         PEER_HAS_KEEPALIVE = 1 << 4,
         PEER_HAS_NAME = 1 << 5,
+        PEER_HAS_UPGRADE = 1 << 6,
+        PEER_HAS_POST_QUANTUM = 1 << 7,
 };
+
+/* Has a session's key an ML-KEM secret in it where both sides can, always, or never? */
+enum conf_post_quantum { CONF_POST_QUANTUM_AUTO, CONF_POST_QUANTUM_REQUIRE, CONF_POST_QUANTUM_OFF };
 
 struct conf_peer {
         struct conf_peer *next;
@@ -41,6 +46,8 @@ struct conf_peer {
         uint16_t endpoint_port;
         union socket_address endpoint; /* resolved, or literal; AF_UNSPEC: unknown yet */
         uint16_t keepalive;            /* seconds; 0: off */
+        bool upgrade_off;              /* nothing but WireGuard */
+        uint8_t post_quantum;          /* enum conf_post_quantum */
         struct conf_prefix *allowed_ips, **allowed_ips_end;
 
         /* status, in a UAPI get */
@@ -48,6 +55,10 @@ struct conf_peer {
         uint64_t rx_bytes, tx_bytes;
         bool session;
         unsigned handshake_attempts;
+        const char *upgrade_state, *upgrade_reason; /* a word, and a sentence of why it is so; NULL: not told */
+        bool adit;                                  /* it has shown that it is one */
+        const char *cipher, *cipher_implementation; /* of the session that packets go out with; NULL: none does */
+        const char *kem, *kem_implementation;       /* of what is in that session's keys; NULL: none */
 };
 
 enum conf_flags {
@@ -103,12 +114,12 @@ static inline size_t conf_pool_size(size_t len)
         return 4096 + 32 * len;
 }
 
-/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, Name, Workers). Key names
- * and section names without regard to case, '#' comments, lists by comma, a repeated list appends (DNS: a line for each
- * element). False: *error says why, and *out is not to be used. Refused are: unknown keys and sections, a peer without
- * PublicKey or twice, a Name twice, no [Interface] or two, values out of range. A key given again replaces what it said
- * before. *out has CONF_REPLACE_PEERS, and each peer PEER_REPLACE_ALLOWED_IPS, as a whole configuration does. Errors
- * quote no keys. */
+/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, Name, Upgrade, PostQuantum,
+ * Workers). Key names and section names without regard to case, '#' comments, lists by comma, a repeated list appends
+ * (DNS: a line for each element). False: *error says why, and *out is not to be used. Refused are: unknown keys and
+ * sections, a peer without PublicKey or twice, a Name twice, a policy_conflict(), no [Interface] or two, values out of
+ * range. A key given again replaces what it said before. *out has CONF_REPLACE_PEERS, and each peer
+ * PEER_REPLACE_ALLOWED_IPS, as a whole configuration does. Errors quote no keys. */
 bool conf_parse(struct conf *out, struct pool *pool, const char *text, size_t len, struct conf_error *error);
 
 /* Appends text to a buffer; `used` goes on counting when it is full, so a first pass with size 0 measures. The text
@@ -172,6 +183,13 @@ const char *endpoint_format(const union socket_address *address, char out[ENDPOI
 bool peer_name_valid(const char *name, size_t len, const char **why);
 /* Seconds, or "off", which is 0. */
 bool keepalive_parse(uint16_t *out, const char *text, size_t len, const char **why);
+/* "auto" or "off"; "auto", "require" or "off". */
+bool upgrade_parse(bool *off, const char *text, size_t len, const char **why);
+const char *upgrade_format(bool off);
+bool post_quantum_parse(uint8_t *out, const char *text, size_t len, const char **why);
+const char *post_quantum_format(uint8_t post_quantum);
+/* NULL, or why a peer cannot have the two together, and what to do. */
+const char *policy_conflict(bool upgrade_off, uint8_t post_quantum);
 
 /* ---- load.c: the one part of this room that reads files ------------------------------------------------------------
  */

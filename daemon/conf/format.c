@@ -80,6 +80,9 @@ static void print_peer(struct writer *out, const struct conf_peer *peer)
         if (peer->flags & PEER_HAS_KEEPALIVE && peer->keepalive)
                 writer_print(out, "PersistentKeepalive = %u\n", peer->keepalive);
         if (peer->flags & PEER_HAS_KEEPALIVE && !peer->keepalive) writer_print(out, "PersistentKeepalive = off\n");
+        if (peer->flags & PEER_HAS_UPGRADE) writer_print(out, "Upgrade = %s\n", upgrade_format(peer->upgrade_off));
+        if (peer->flags & PEER_HAS_POST_QUANTUM)
+                writer_print(out, "PostQuantum = %s\n", post_quantum_format(peer->post_quantum));
 }
 
 void conf_format(const struct conf *conf, struct writer *out)

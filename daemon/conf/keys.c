@@ -303,6 +303,30 @@ static bool set_name(struct parser *parser, struct span value)
         return set_text(parser, value, &peer->name);
 }
 
+static bool set_upgrade(struct parser *parser, struct span value)
+{
+        struct conf_peer *peer = parser->place->peer;
+        const char *why;
+
+        if (!upgrade_parse(&peer->upgrade_off, value.text, value.len, &why))
+                return parse_fail_value(parser, value, why);
+        parser->place->policy_line = parser->line;
+        peer->flags |= PEER_HAS_UPGRADE;
+        return true;
+}
+
+static bool set_post_quantum(struct parser *parser, struct span value)
+{
+        struct conf_peer *peer = parser->place->peer;
+        const char *why;
+
+        if (!post_quantum_parse(&peer->post_quantum, value.text, value.len, &why))
+                return parse_fail_value(parser, value, why);
+        parser->place->policy_line = parser->line;
+        peer->flags |= PEER_HAS_POST_QUANTUM;
+        return true;
+}
+
 const struct key_row key_rows[] = {
         { SECTION_INTERFACE, "PrivateKey", set_private_key },
         { SECTION_INTERFACE, "PrivateKeyFile", set_private_key_file },
@@ -325,6 +349,8 @@ const struct key_row key_rows[] = {
         { SECTION_PEER, "Endpoint", set_endpoint },
         { SECTION_PEER, "PersistentKeepalive", set_keepalive },
         { SECTION_PEER, "Name", set_name },
+        { SECTION_PEER, "Upgrade", set_upgrade },
+        { SECTION_PEER, "PostQuantum", set_post_quantum },
         { 0 },
 };
 

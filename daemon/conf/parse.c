@@ -124,6 +124,17 @@ static bool check_names(struct parser *parser)
         return true;
 }
 
+/* At the end, for a key that is given again replaces what it said before. */
+static bool check_policies(struct parser *parser)
+{
+        for (struct peer_place *place = parser->places; place; place = place->next) {
+                const char *why = policy_conflict(place->peer->upgrade_off, place->peer->post_quantum);
+
+                if (why) return fail_line(parser, place->policy_line, why);
+        }
+        return true;
+}
+
 static bool has_v6(const struct conf *conf)
 {
         for (const struct conf_prefix *address = conf->addresses; address; address = address->next)
@@ -161,7 +172,8 @@ static bool parse_text(struct parser *parser, struct span text)
                 if (!parse_line(parser, line)) return false;
         }
         if (!parser->interface_line) return fail_line(parser, 1, "[Interface]: there is none; a file has one");
-        return check_missing_keys(parser) && check_twice(parser) && check_names(parser) && check_mtu(parser);
+        return check_missing_keys(parser) && check_twice(parser) && check_names(parser) && check_policies(parser) &&
+               check_mtu(parser);
 }
 
 bool conf_parse_files(struct conf *out, struct pool *pool, const char *text, size_t len, struct key_file **files,

@@ -22,6 +22,7 @@ struct peer_place { /* where a peer stood */
         struct peer_place *next;
         struct conf_peer *peer;
         unsigned line, key_line, name_line; /* 0: not there */
+        unsigned policy_line;               /* the last of Upgrade and PostQuantum */
 };
 
 struct parser {

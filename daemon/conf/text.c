@@ -97,6 +97,51 @@ bool keepalive_parse(uint16_t *out, const char *text, size_t len, const char **w
         return true;
 }
 
+bool upgrade_parse(bool *off, const char *text, size_t len, const char **why)
+{
+        struct span value = { text, len };
+
+        *why = "auto or off is wanted";
+        *off = span_is_nocase(value, "off");
+        return *off || span_is_nocase(value, "auto");
+}
+
+const char *upgrade_format(bool off)
+{
+        return off ? "off" : "auto";
+}
+
+static const char *const post_quantum_words[] = {
+        [CONF_POST_QUANTUM_AUTO] = "auto",
+        [CONF_POST_QUANTUM_REQUIRE] = "require",
+        [CONF_POST_QUANTUM_OFF] = "off",
+};
+
+bool post_quantum_parse(uint8_t *out, const char *text, size_t len, const char **why)
+{
+        struct span value = { text, len };
+
+        *why = "auto, require or off is wanted";
+        for (uint8_t i = 0; i < sizeof post_quantum_words / sizeof *post_quantum_words; i++) {
+                if (!span_is_nocase(value, post_quantum_words[i])) continue;
+                *out = i;
+                return true;
+        }
+        return false;
+}
+
+const char *post_quantum_format(uint8_t post_quantum)
+{
+        return post_quantum_words[post_quantum];
+}
+
+const char *policy_conflict(bool upgrade_off, uint8_t post_quantum)
+{
+        if (!upgrade_off || post_quantum != CONF_POST_QUANTUM_REQUIRE) return NULL;
+        return "PostQuantum: 'require' excludes Upgrade = off: it is the upgrade that puts ML-KEM into a session's "
+               "keys; change one of the two";
+}
+
 /* A key is 44 characters of base64 or 64 of hex. Somebody may have pasted one, or a line break left half of one, in the
  * wrong place. No good value that an error quotes has '=' or '+'. */
 static bool maybe_key(struct span value, const char *breaks)

@@ -1,7 +1,8 @@
 /* WireGuard's UAPI text ("key=value" lines), both directions. Pure.
  * Dialect UAPI_STRICT is what `wg` speaks on /var/run/wireguard/NAME.sock; UAPI_ADIT is what adit and aditd speak with
- * each other and adds the keys `name=` (peer), and in a get `session=`, `handshake_attempts=`, `drop_NAME=`,
- * `link_mtu=`. */
+ * each other and adds the keys `workers=` (device), `name=`, `upgrade=auto|off` and `post_quantum=auto|require|off`
+ * (peer), and in a get `link_mtu=`, `workers_at_work=`, `drop_NAME=`, `session=`, `handshake_attempts=`,
+ * `upgrade_state=`, `upgrade_reason=`, `adit=1`, `cipher=`, `cipher_implementation=`, `kem=`, `kem_implementation=`. */
 #ifndef DAEMON_CONF_UAPI_H
 #define DAEMON_CONF_UAPI_H
 

@@ -41,6 +41,9 @@ static void set_peer(struct writer *out, const struct conf_peer *peer)
         print_endpoint(out, peer);
         if (peer->flags & PEER_HAS_KEEPALIVE) writer_print(out, "persistent_keepalive_interval=%u\n", peer->keepalive);
         if (peer->flags & PEER_HAS_NAME) writer_print(out, "name=%s\n", peer->name ? peer->name : "");
+        if (peer->flags & PEER_HAS_UPGRADE) writer_print(out, "upgrade=%s\n", upgrade_format(peer->upgrade_off));
+        if (peer->flags & PEER_HAS_POST_QUANTUM)
+                writer_print(out, "post_quantum=%s\n", post_quantum_format(peer->post_quantum));
         if (peer->flags & PEER_REPLACE_ALLOWED_IPS) writer_print(out, "replace_allowed_ips=true\n");
         print_allowed_ips(out, peer->allowed_ips);
 }
@@ -77,6 +80,25 @@ void uapi_format_device(const struct conf *device, enum uapi_dialect dialect, bo
                 writer_print(out, "drop_%s=%llu\n", drop->name, (unsigned long long)drop->count);
 }
 
+static void print_text(struct writer *out, const char *name, const char *text)
+{
+        if (text) writer_print(out, "%s=%s\n", name, text);
+}
+
+/* A policy that is the default goes without saying. */
+static void print_upgrade(struct writer *out, const struct conf_peer *peer)
+{
+        if (peer->upgrade_off) print_text(out, "upgrade", upgrade_format(peer->upgrade_off));
+        if (peer->post_quantum) print_text(out, "post_quantum", post_quantum_format(peer->post_quantum));
+        print_text(out, "upgrade_state", peer->upgrade_state);
+        print_text(out, "upgrade_reason", peer->upgrade_reason);
+        if (peer->adit) writer_print(out, "adit=1\n");
+        print_text(out, "cipher", peer->cipher);
+        print_text(out, "cipher_implementation", peer->cipher_implementation);
+        print_text(out, "kem", peer->kem);
+        print_text(out, "kem_implementation", peer->kem_implementation);
+}
+
 void uapi_format_peer(const struct conf_peer *peer, enum uapi_dialect dialect, bool secrets, struct writer *out)
 {
         print_key(out, "public_key", &peer->public_key);
@@ -93,6 +115,7 @@ void uapi_format_peer(const struct conf_peer *peer, enum uapi_dialect dialect, b
                 if (peer->name) writer_print(out, "name=%s\n", peer->name);
                 writer_print(out, "session=%s\nhandshake_attempts=%u\n", peer->session ? "true" : "false",
                              peer->handshake_attempts);
+                print_upgrade(out, peer);
         }
         print_allowed_ips(out, peer->allowed_ips);
 }

@@ -168,6 +168,69 @@ static const char *name(struct reader *in, struct span value)
         return in->peer->name ? NULL : pool_full;
 }
 
+static const char *upgrade(struct reader *in, struct span value)
+{
+        const char *why;
+        bool ok = upgrade_parse(&in->peer->upgrade_off, value.text, value.len, &why);
+
+        if (!in->get || in->peer->upgrade_off) in->peer->flags |= PEER_HAS_UPGRADE;
+        return ok ? NULL : why;
+}
+
+static const char *post_quantum(struct reader *in, struct span value)
+{
+        const char *why;
+        bool ok = post_quantum_parse(&in->peer->post_quantum, value.text, value.len, &why);
+
+        if (!in->get || in->peer->post_quantum) in->peer->flags |= PEER_HAS_POST_QUANTUM;
+        return ok ? NULL : why;
+}
+
+/* What adit prints as it is: nothing in it may move a cursor. */
+static const char *read_text(struct reader *in, struct span value, const char **out)
+{
+        for (size_t i = 0; i < value.len; i++)
+                if (value.text[i] < ' ' || value.text[i] >= 0x7f) return "printable ASCII is wanted";
+        *out = value.len ? pool_strndup(in->pool, value.text, value.len) : NULL;
+        return *out || !value.len ? NULL : pool_full;
+}
+
+static const char *upgrade_state(struct reader *in, struct span value)
+{
+        return read_text(in, value, &in->peer->upgrade_state);
+}
+
+static const char *upgrade_reason(struct reader *in, struct span value)
+{
+        return read_text(in, value, &in->peer->upgrade_reason);
+}
+
+static const char *adit(struct reader *in, struct span value)
+{
+        in->peer->adit = span_is(value, "1");
+        return NULL;
+}
+
+static const char *cipher(struct reader *in, struct span value)
+{
+        return read_text(in, value, &in->peer->cipher);
+}
+
+static const char *cipher_implementation(struct reader *in, struct span value)
+{
+        return read_text(in, value, &in->peer->cipher_implementation);
+}
+
+static const char *kem(struct reader *in, struct span value)
+{
+        return read_text(in, value, &in->peer->kem);
+}
+
+static const char *kem_implementation(struct reader *in, struct span value)
+{
+        return read_text(in, value, &in->peer->kem_implementation);
+}
+
 static const char *last_handshake_sec(struct reader *in, struct span value)
 {
         return read_number(value, INT64_MAX, &in->peer->last_handshake_sec);
@@ -260,6 +323,15 @@ static const struct key_row {
         { "rx_bytes", PEER | GET, rx_bytes },
         { "persistent_keepalive_interval", PEER | SET | GET, keepalive },
         { "name", PEER | SET | GET | ADIT, name },
+        { "upgrade", PEER | SET | GET | ADIT, upgrade },
+        { "post_quantum", PEER | SET | GET | ADIT, post_quantum },
+        { "upgrade_state", PEER | GET, upgrade_state },
+        { "upgrade_reason", PEER | GET, upgrade_reason },
+        { "adit", PEER | GET, adit },
+        { "cipher", PEER | GET, cipher },
+        { "cipher_implementation", PEER | GET, cipher_implementation },
+        { "kem", PEER | GET, kem },
+        { "kem_implementation", PEER | GET, kem_implementation },
         { "session", PEER | GET, session },
         { "handshake_attempts", PEER | GET, handshake_attempts },
         { "replace_allowed_ips", PEER | SET, replace_allowed_ips },

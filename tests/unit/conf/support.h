@@ -98,6 +98,16 @@ static inline void random_peer(struct conf *conf, bool names)
                 peer->flags |= PEER_HAS_NAME;
                 peer->name = random_word(LETTERS "ABC0123_-=.,:+'\"[]", PEER_NAME_MAX);
         }
+        if (random_below(2)) {
+                peer->flags |= PEER_HAS_UPGRADE;
+                peer->upgrade_off = random_below(2);
+        }
+        if (random_below(2)) {
+                peer->flags |= PEER_HAS_POST_QUANTUM;
+                do
+                        peer->post_quantum = (uint8_t)random_below(3);
+                while (policy_conflict(peer->upgrade_off, peer->post_quantum));
+        }
         if (random_below(3)) random_endpoint(peer, names);
         for (unsigned i = random_below(5); i; i--) {
                 struct prefix prefix = random_prefix(true);
@@ -200,6 +210,8 @@ static inline void assert_same_peer(const struct conf_peer *a, const struct conf
         assert_int_equal(a->endpoint_port, b->endpoint_port);
         assert_memory_equal(&a->endpoint, &b->endpoint, sizeof a->endpoint);
         assert_int_equal(a->keepalive, b->keepalive);
+        assert_int_equal(a->upgrade_off, b->upgrade_off);
+        assert_int_equal(a->post_quantum, b->post_quantum);
         assert_same_prefixes(a->allowed_ips, b->allowed_ips);
 }
 

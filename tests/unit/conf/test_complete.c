@@ -26,12 +26,12 @@ static void test_complete_names_every_default(void **state)
         parse_file();
         conf_make_complete(&conf);
         uapi_format_set(&conf, &out);
-        assert_string_equal(
-                (char *)text,
-                "fwmark=0\nworkers=0\nreplace_peers=true\n"
-                "public_key=17e2cb7ddac80fb5b81ab5a33236f239f2f24d933cbfc30ed6488762acdf5b57\n"
-                "preshared_key=0000000000000000000000000000000000000000000000000000000000000000\n"
-                "persistent_keepalive_interval=0\nname=\nreplace_allowed_ips=true\nallowed_ip=10.0.0.0/24\n");
+        assert_string_equal((char *)text,
+                            "fwmark=0\nworkers=0\nreplace_peers=true\n"
+                            "public_key=17e2cb7ddac80fb5b81ab5a33236f239f2f24d933cbfc30ed6488762acdf5b57\n"
+                            "preshared_key=0000000000000000000000000000000000000000000000000000000000000000\n"
+                            "persistent_keepalive_interval=0\nname=\nupgrade=auto\npost_quantum=auto\n"
+                            "replace_allowed_ips=true\nallowed_ip=10.0.0.0/24\n");
 }
 
 static void test_not_applied_names_what_the_file_asks_for(void **state)

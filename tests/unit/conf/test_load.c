@@ -195,6 +195,8 @@ static void test_example(void **state)
         assert_int_equal(conf.fwmark, 51820);
         assert_string_equal(conf.post_down->text, "logger \"%i is down\"");
         assert_true(conf.peers->flags & PEER_HAS_PRESHARED_KEY);
+        assert_true(conf.peers->flags & PEER_HAS_UPGRADE);
+        assert_int_equal(conf.peers->post_quantum, CONF_POST_QUANTUM_REQUIRE);
 }
 
 static void test_what_is_no_file(void **state)

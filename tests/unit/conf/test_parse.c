@@ -12,6 +12,10 @@ static bool parse(const char *text)
 #define I "[Interface]\n"
 #define P "[Interface]\n[Peer]\nPublicKey = " KEY_B "\n"
 
+#define CONFLICT                                                                                              \
+        "PostQuantum: 'require' excludes Upgrade = off: it is the upgrade that puts ML-KEM into a session's " \
+        "keys; change one of the two"
+
 /* What is wrong stands in the given place and is said in just these words. */
 static void test_errors(void **state)
 {
@@ -120,6 +124,16 @@ static void test_errors(void **state)
                   "[fe80::1%eth0]:51820" },
                 { P "PersistentKeepalive = 65536", 4, 23,
                   "PersistentKeepalive: '65536': an interval is 1 to 65535 seconds, or off" },
+                { I "Upgrade = off", 2, 1, "Upgrade: a key of [Peer], not of [Interface]" },
+                { P "Upgrade = on", 4, 11, "Upgrade: 'on': auto or off is wanted" },
+                { P "Upgrade =", 4, 10, "Upgrade: '': auto or off is wanted" },
+                { P "PostQuantum = yes", 4, 15, "PostQuantum: 'yes': auto, require or off is wanted" },
+                { P "PostQuantum = requires", 4, 15, "PostQuantum: 'requires': auto, require or off is wanted" },
+                { P "Upgrade = off\nPostQuantum = require\nName = a\n", 5, 1, CONFLICT },
+                { P "PostQuantum = require\n\nUpgrade = off\n", 6, 1, CONFLICT },
+                { P "PostQuantum = require\nUpgrade = off\n[Peer]\nPublicKey=" KEY_C "\nUpgrade = auto\n", 5, 1,
+                  CONFLICT },
+                { P "[Peer]\nPublicKey=" KEY_C "\nUpgrade = off\nPostQuantum = require\n", 7, 1, CONFLICT },
                 { P "Name = a b", 4, 8,
                   "Name: 'a b': a name is 1 to 31 letters, digits or signs, without blanks or #" },
                 { P "Name = ", 4, 7, "Name: '': a name is 1 to 31 letters, digits or signs, without blanks or #" },
@@ -187,6 +201,8 @@ static void test_secrets_are_not_quoted(void **state)
                 P "Endpoint = %s:5x",
                 P "Name = %s",
                 P "PersistentKeepalive = %s",
+                P "Upgrade = %s",
+                P "PostQuantum = %s",
                 "%s",
                 "[%s",
                 "[Interface %s]",
@@ -241,6 +257,39 @@ static void test_values(void **state)
         assert_null(conf.pre_up);
         assert_true(parse(I "PrivateKeyFile = a\nPrivateKeyFile = /b c/d # e"));
         assert_string_equal(conf.private_key_file, "/b c/d");
+}
+
+static void test_policies(void **state)
+{
+        static const struct {
+                const char *text;
+                unsigned flags;
+                bool off;
+                uint8_t post_quantum;
+        } rows[] = {
+                { "", 0, false, CONF_POST_QUANTUM_AUTO },
+                { "Upgrade = auto", PEER_HAS_UPGRADE, false, CONF_POST_QUANTUM_AUTO },
+                { "upgrade=OFF", PEER_HAS_UPGRADE, true, CONF_POST_QUANTUM_AUTO },
+                { "PostQuantum = auto", PEER_HAS_POST_QUANTUM, false, CONF_POST_QUANTUM_AUTO },
+                { "PostQuantum = Require", PEER_HAS_POST_QUANTUM, false, CONF_POST_QUANTUM_REQUIRE },
+                { "PostQuantum = off\nUpgrade = off", PEER_HAS_POST_QUANTUM | PEER_HAS_UPGRADE, true,
+                  CONF_POST_QUANTUM_OFF },
+                /* the last of each counts, so these do not contradict */
+                { "Upgrade = off\nPostQuantum = require\nUpgrade = auto", PEER_HAS_POST_QUANTUM | PEER_HAS_UPGRADE,
+                  false, CONF_POST_QUANTUM_REQUIRE },
+                { "Upgrade = off\n[Peer]\nPublicKey = " KEY_C "\nPostQuantum = require", PEER_HAS_UPGRADE, true,
+                  CONF_POST_QUANTUM_AUTO },
+        };
+        char text[512];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                snprintf(text, sizeof text, "%s%s\n", P, rows[i].text);
+                if (!parse(text)) fail_msg("row %zu: %s", i, error.text);
+                assert_int_equal(conf.peers->flags, PEER_REPLACE_ALLOWED_IPS | rows[i].flags);
+                assert_int_equal(conf.peers->upgrade_off, rows[i].off);
+                assert_int_equal(conf.peers->post_quantum, rows[i].post_quantum);
+        }
 }
 
 static void test_lists(void **state)
@@ -359,6 +408,7 @@ int main(void)
                 cmocka_unit_test(test_zero_byte),
                 cmocka_unit_test(test_secrets_are_not_quoted),
                 cmocka_unit_test(test_values),
+                cmocka_unit_test(test_policies),
                 cmocka_unit_test(test_lists),
                 cmocka_unit_test(test_road_warrior),
                 cmocka_unit_test(test_gateway),

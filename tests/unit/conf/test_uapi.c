@@ -69,6 +69,10 @@ static void test_refused(void **state)
                 { PEER "allowed_ip=10.0.0.0/33", 2, 12, "allowed_ip: a prefix of an IPv4 address is 0 to 32 bits" },
                 { PEER "tx_bytes=1", 2, 1, "unknown key" },
                 { PEER "name=a", 2, 1, "unknown key" },
+                { PEER "upgrade=off", 2, 1, "unknown key" },
+                { PEER "post_quantum=off", 2, 1, "unknown key" },
+                { PEER "upgrade_state=off", 2, 1, "unknown key" },
+                { PEER "cipher=x", 2, 1, "unknown key" },
         };
 
         (void)state;
@@ -82,6 +86,11 @@ static void test_refused(void **state)
         assert_false(uapi_parse_set(&conf, &pool, UAPI_STRICT, "fwmark=1\0\n", 10, &error));
         assert_false(parse(UAPI_ADIT, PEER "name=a b"));
         assert_string_equal(error.text, "name: a name is 1 to 31 letters, digits or signs, without blanks or #");
+        assert_false(parse(UAPI_ADIT, PEER "upgrade=require"));
+        assert_string_equal(error.text, "upgrade: auto or off is wanted");
+        assert_false(parse(UAPI_ADIT, PEER "post_quantum="));
+        assert_string_equal(error.text, "post_quantum: auto, require or off is wanted");
+        assert_false(parse(UAPI_ADIT, PEER "cipher=x")); /* of a get only */
 }
 
 static void test_accepted(void **state)
@@ -125,6 +134,13 @@ static void test_accepted(void **state)
         assert_true(parse(UAPI_ADIT, PEER "name=berlin\nname=\n"));
         assert_null(conf.peers->name);
         assert_int_equal(conf.peers->flags, PEER_HAS_NAME);
+        assert_true(parse(UAPI_ADIT, PEER "upgrade=off\n"));
+        assert_int_equal(conf.peers->flags, PEER_HAS_UPGRADE);
+        assert_true(conf.peers->upgrade_off);
+        assert_true(parse(UAPI_ADIT, PEER "upgrade=auto\npost_quantum=require\n"));
+        assert_int_equal(conf.peers->flags, PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM);
+        assert_false(conf.peers->upgrade_off);
+        assert_int_equal(conf.peers->post_quantum, CONF_POST_QUANTUM_REQUIRE);
 }
 
 static void test_set_round_trips(void **state)
@@ -232,6 +248,67 @@ static void test_get_between_adits(void **state)
         assert_null(strstr(text, TWOS));
 }
 
+/* Policies and the state of the upgrade, to whom they are known. */
+static void test_get_of_upgrades(void **state)
+{
+        static const char policies[] = "upgrade=off\npost_quantum=off\n";
+        static const char told[] = "upgrade_state=upgraded\nupgrade_reason=upgraded, or so\nadit=1\n"
+                                   "cipher=AES-256-GCM\ncipher_implementation=ipsec-mb\nkem=ML-KEM-768\n"
+                                   "kem_implementation=libsodium\n";
+        struct conf back;
+
+        (void)state;
+        assert_true(parse(UAPI_ADIT, PEER "upgrade=auto\npost_quantum=auto\n"));
+        format_get(UAPI_ADIT, true);
+        assert_null(strstr(text, "upgrade"));
+        assert_null(strstr(text, "post_quantum"));
+        assert_true(parse(UAPI_ADIT, PEER "upgrade=off\npost_quantum=off\n"));
+        conf.peers->upgrade_state = "upgraded";
+        conf.peers->upgrade_reason = "upgraded, or so";
+        conf.peers->adit = true;
+        conf.peers->cipher = "AES-256-GCM";
+        conf.peers->cipher_implementation = "ipsec-mb";
+        conf.peers->kem = "ML-KEM-768";
+        conf.peers->kem_implementation = "libsodium";
+        format_get(UAPI_STRICT, true);
+        assert_null(strstr(text, "upgrade"));
+        assert_null(strstr(text, "post_quantum"));
+        assert_null(strstr(text, "adit"));
+        assert_null(strstr(text, "cipher"));
+        assert_null(strstr(text, "kem"));
+        format_get(UAPI_ADIT, true);
+        assert_non_null(strstr(text, policies));
+        assert_non_null(strstr(text, told));
+        assert_true(uapi_parse_get(&back, &pool, text, strlen(text), &error));
+        assert_int_equal(back.peers->flags, PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM);
+        assert_true(back.peers->upgrade_off);
+        assert_int_equal(back.peers->post_quantum, CONF_POST_QUANTUM_OFF);
+        assert_string_equal(back.peers->upgrade_state, "upgraded");
+        assert_string_equal(back.peers->upgrade_reason, "upgraded, or so");
+        assert_true(back.peers->adit);
+        assert_string_equal(back.peers->cipher, "AES-256-GCM");
+        assert_string_equal(back.peers->cipher_implementation, "ipsec-mb");
+        assert_string_equal(back.peers->kem, "ML-KEM-768");
+        assert_string_equal(back.peers->kem_implementation, "libsodium");
+}
+
+/* A default in a get is no wish: adit save writes none. What is printed as it is cannot move a cursor. */
+static void test_get_of_upgrades_is_checked(void **state)
+{
+        static const char defaults[] = PEER "upgrade=auto\npost_quantum=auto\nadit=0\ncipher=\n";
+        static const char *const bad[] = { PEER "cipher=\033[2J\n", PEER "upgrade_reason=\177\n", PEER "kem=\200\n",
+                                           PEER "upgrade=no\n", PEER "post_quantum=no\n" };
+
+        (void)state;
+        pool_reset(&pool);
+        assert_true(uapi_parse_get(&conf, &pool, defaults, strlen(defaults), &error));
+        assert_int_equal(conf.peers->flags, 0);
+        assert_false(conf.peers->adit);
+        assert_null(conf.peers->cipher);
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+                if (uapi_parse_get(&conf, &pool, bad[i], strlen(bad[i]), &error)) fail_msg("row %zu was accepted", i);
+}
+
 static void test_get_ignores_the_unknown(void **state)
 {
         static const char in[] = "listen_port=1\nnew_thing=x\n" PEER "other=\nrx_bytes=5\n";
@@ -301,6 +378,8 @@ int main(void)
                 cmocka_unit_test(test_removal_says_nothing_else),
                 cmocka_unit_test(test_get_as_wireguard_go),
                 cmocka_unit_test(test_get_between_adits),
+                cmocka_unit_test(test_get_of_upgrades),
+                cmocka_unit_test(test_get_of_upgrades_is_checked),
                 cmocka_unit_test(test_get_ignores_the_unknown),
                 cmocka_unit_test(test_many),
                 cmocka_unit_test(test_full_pool),

@@ -20,6 +20,7 @@ enum {
 };
 #define PROBE_INTERVAL     SECONDS(3600)
 #define RESPONDER_PATIENCE SECONDS(1)
+#define KNOWN_PATIENCE     SECONDS(3)
 #define REQUIRE_INTERVAL   SECONDS(5)
 #define EXPORTER_LIFE      SECONDS(40)
 #define OLD_CHILD_INTERVAL SECONDS(1)
@@ -112,6 +113,7 @@ void exchange_publish(struct engine *engine, struct peer *peer, struct effects *
         struct session *sender = choose(engine, peer), *before = peer->sessions.sender;
 
         peer->sessions.sender = sender;
+        if (peer->staged.count && exchange_holds(engine, peer)) exchange_held(engine, peer);
         if (sender == before || !session_can_send(sender, engine->now)) return;
         peer->acquaintance.waits = 0;
         timer_stop(&peer->timers, TIMER_HELD);
@@ -232,6 +234,59 @@ static void resend(struct engine *engine, struct peer *peer, struct effects *out
         say(peer, UPGRADE_OFFER, out);
 }
 
+/* Strangers are asked rarely: a HELLO costs a stock peer a log line and us a keepalive of its. */
+static bool probe_due(const struct engine *engine, const struct peer *peer)
+{
+        const struct acquaintance *them = &peer->acquaintance;
+
+        return requires(peer) || them->known || them->probes < PROBED_SESSIONS ||
+               engine->now - them->probed_at >= PROBE_INTERVAL;
+}
+
+/* How long a HELLO's answer is waited for. Of a stranger until it is too late; where packets may be waiting, not. */
+static uint64_t patience(const struct peer *peer)
+{
+        if (requires(peer)) return REQUIRE_INTERVAL;
+        return peer->acquaintance.known ? KNOWN_PATIENCE : EXPORTER_LIFE;
+}
+
+static void probe(struct engine *engine, struct peer *peer, struct effects *out)
+{
+        struct acquaintance *them = &peer->acquaintance;
+
+        if (them->probes < PROBED_SESSIONS) them->probes++;
+        them->probed_at = engine->now;
+        hello(peer, out);
+}
+
+/* Nothing came of a session with what was an Adit. */
+static void miss(struct engine *engine, struct peer *peer, struct effects *out)
+{
+        struct acquaintance *them = &peer->acquaintance;
+
+        them->requires = false; /* whatever is there now may want what we can send */
+        peer->exchange.holds = false;
+        if (++them->misses >= MISSES_MAX) {
+                *them = (struct acquaintance){ .waits = them->waits };
+                effect_add(out, EFFECT_UPGRADE_LOST, peer);
+        }
+        peer->exchange.outcome = UPGRADE_STATE_SILENT;
+        exchange_publish(engine, peer, out);
+}
+
+static void ask(struct engine *engine, struct peer *peer, struct effects *out)
+{
+        struct exchange *x = &peer->exchange;
+
+        if (!probe_due(engine, peer)) {
+                off(engine, peer, UPGRADE_STATE_NO_ANSWER, out);
+                return;
+        }
+        x->state = EXCHANGE_ASKED;
+        timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + patience(peer));
+        probe(engine, peer, out);
+}
+
 /* Why no OFFER could be good for both; DONE: one could. */
 static enum upgrade_state obstacle(const struct peer *peer, const struct upgrade_terms *ours, bool mlkem)
 {
@@ -241,6 +296,16 @@ static enum upgrade_state obstacle(const struct peer *peer, const struct upgrade
         if (!mlkem && them->requires) return UPGRADE_STATE_PEER_WANTS_KEM;
         if (them->told && upgrade_choose(ours->costs, them->costs) < 0) return UPGRADE_STATE_NO_CIPHER;
         return UPGRADE_STATE_DONE;
+}
+
+/* By what the peer said last no OFFER is any good: it is asked whether that still holds, once. */
+static void blocked(struct engine *engine, struct peer *peer, enum upgrade_state why, struct effects *out)
+{
+        struct exchange *x = &peer->exchange;
+
+        x->outcome = (uint8_t)why;
+        if (x->state == EXCHANGE_NEW && !x->heard) ask(engine, peer, out);
+        else off(engine, peer, why, out);
 }
 
 static void offer(struct engine *engine, struct peer *peer, struct effects *out)
@@ -253,7 +318,11 @@ static void offer(struct engine *engine, struct peer *peer, struct effects *out)
         struct mlkem_public key;
 
         work_give(engine, x);
-        x->work = outcome == UPGRADE_STATE_DONE ? pool_take(&engine->works) : NULL;
+        if (outcome != UPGRADE_STATE_DONE) {
+                blocked(engine, peer, outcome, out);
+                return;
+        }
+        x->work = pool_take(&engine->works);
         if (!x->work) goto fail;
         if (mlkem) {
                 random_fill(engine, &x->work->secret, sizeof x->work->secret);
@@ -267,59 +336,25 @@ static void offer(struct engine *engine, struct peer *peer, struct effects *out)
         resend(engine, peer, out);
         return;
 fail:
-        off(engine, peer, outcome == UPGRADE_STATE_DONE ? UPGRADE_STATE_NO_ROOM : outcome, out);
+        off(engine, peer, UPGRADE_STATE_NO_ROOM, out);
 }
 
-/* Strangers are asked rarely: a HELLO costs a stock peer a log line and us a keepalive of its. */
-static bool probe_due(const struct engine *engine, const struct peer *peer)
+static void asked_tick(struct engine *engine, struct peer *peer, struct effects *out)
 {
-        const struct acquaintance *them = &peer->acquaintance;
-
-        return requires(peer) || them->probes < PROBED_SESSIONS || engine->now - them->probed_at >= PROBE_INTERVAL;
-}
-
-static void probe(struct engine *engine, struct peer *peer, struct effects *out)
-{
-        struct acquaintance *them = &peer->acquaintance;
-
-        if (them->probes < PROBED_SESSIONS) them->probes++;
-        them->probed_at = engine->now;
-        hello(peer, out);
-}
-
-static void ask(struct engine *engine, struct peer *peer, struct effects *out)
-{
-        struct exchange *x = &peer->exchange;
-
-        if (!probe_due(engine, peer)) {
-                off(engine, peer, UPGRADE_STATE_NO_ANSWER, out);
-                return;
+        if (requires(peer)) ask(engine, peer, out);
+        else if (peer->acquaintance.known) {
+                miss(engine, peer, out);
+                off(engine, peer, UPGRADE_STATE_SILENT, out);
         }
-        x->state = EXCHANGE_ASKED;
-        x->outcome = UPGRADE_STATE_NO_ANSWER;
-        timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + (requires(peer) ? REQUIRE_INTERVAL : EXPORTER_LIFE));
-        probe(engine, peer, out);
-}
-
-/* It does not answer offers. */
-static void miss(struct engine *engine, struct peer *peer, struct effects *out)
-{
-        struct acquaintance *them = &peer->acquaintance;
-
-        them->requires = false; /* whatever is there now may want what we can send */
-        peer->exchange.holds = false;
-        if (++them->misses >= MISSES_MAX) {
-                *them = (struct acquaintance){ .waits = them->waits };
-                effect_add(out, EFFECT_UPGRADE_LOST, peer);
-        }
-        off(engine, peer, UPGRADE_STATE_SILENT, out);
 }
 
 static void offered_tick(struct engine *engine, struct peer *peer, struct effects *out)
 {
         if (peer->exchange.sends < SENDS_MAX) resend(engine, peer, out);
-        else if (!requires(peer)) miss(engine, peer, out);
-        else {
+        else if (!requires(peer)) {
+                miss(engine, peer, out);
+                off(engine, peer, UPGRADE_STATE_SILENT, out);
+        } else {
                 say(peer, UPGRADE_OFFER, out);
                 timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + REQUIRE_INTERVAL);
         }
@@ -490,11 +525,13 @@ static enum drop offer_received(struct engine *engine, struct peer *peer, struct
 static void responder_tick(struct engine *engine, struct peer *peer, struct effects *out)
 {
         struct exchange *x = &peer->exchange;
+        bool first = !x->hellos;
 
-        if (!x->hellos && probe_due(engine, peer)) probe(engine, peer, out);
+        if (first && !x->heard && probe_due(engine, peer)) probe(engine, peer, out);
         else if (requires(peer)) hello(peer, out);
+        else if (!x->heard && peer->acquaintance.known && !x->sends++) miss(engine, peer, out);
         if (x->outcome == UPGRADE_STATE_PENDING) x->outcome = UPGRADE_STATE_NO_ANSWER;
-        timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + (requires(peer) ? REQUIRE_INTERVAL : EXPORTER_LIFE));
+        timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + patience(peer));
 }
 
 /* ---- Events --------------------------------------------------------------------------------------------------------
@@ -538,8 +575,12 @@ void exchange_open(struct engine *engine, struct peer *peer, struct effects *out
                 return;
         }
         if (session_can_send(old, engine->now)) transport_empty(engine, peer, old, out); /* we still have it */
-        if (peer->acquaintance.known) offer(engine, peer, out);
-        else ask(engine, peer, out);
+        if (peer->acquaintance.known) {
+                offer(engine, peer, out);
+                return;
+        }
+        peer->exchange.outcome = UPGRADE_STATE_NO_ANSWER;
+        ask(engine, peer, out);
 }
 
 void exchange_end(struct engine *engine, struct peer *peer)
@@ -554,12 +595,14 @@ void exchange_end(struct engine *engine, struct peer *peer)
 }
 
 /* What each frame tells of its sender. */
-static void note(struct peer *peer, const struct upgrade_frame *frame)
+static void note(struct peer *peer, const struct upgrade_frame *frame, bool initiator)
 {
         struct acquaintance *them = &peer->acquaintance;
         const struct upgrade_header *header = &frame->header;
 
         them->known = true;
+        if (!initiator) them->misses = 0; /* of an initiator's, what counts is an ACCEPT */
+        peer->exchange.heard = true;
         them->requires = header->flags & UPGRADE_REQUIRE;
         peer->exchange.holds = them->requires;
         if (header->type != UPGRADE_HELLO) return;
@@ -579,7 +622,7 @@ enum drop exchange_receive(struct engine *engine, struct peer *peer, struct sess
         if (load_under(&engine->load, engine->now)) return DROP_RX_UPGRADE_LIMIT;
         if (upgrade_decode(&frame, plain, len) != UPGRADE_OK) return DROP_RX_UPGRADE_BAD;
 
-        note(peer, &frame);
+        note(peer, &frame, session->initiator);
         exchange_publish(engine, peer, out);
         if (session->initiator) {
                 if (frame.header.type == UPGRADE_HELLO)
@@ -643,7 +686,7 @@ static void step(struct engine *engine, struct peer *peer, struct effects *out)
         }
         switch (x->state) {
         case EXCHANGE_NEW: responder_tick(engine, peer, out); break;
-        case EXCHANGE_ASKED: ask(engine, peer, out); break;
+        case EXCHANGE_ASKED: asked_tick(engine, peer, out); break;
         case EXCHANGE_OFFERED: offered_tick(engine, peer, out); break;
         case EXCHANGE_USING: using_tick(engine, peer, out); break;
         default: break;

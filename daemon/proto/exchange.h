@@ -34,10 +34,11 @@ enum { FRAMES_MAX = 16 };
 
 struct exchange {
         uint8_t state;
-        uint8_t outcome; /* enum upgrade_state; of OFF and ASKED */
+        uint8_t outcome; /* enum upgrade_state, while nothing better is known */
         uint8_t saying;  /* enum upgrade_type that engine_frame_next() composes; 0: none */
         uint8_t sends;   /* of what is repeated in this state */
         uint8_t offers, hellos;
+        bool heard;     /* a frame came on this parent */
         bool holds;     /* the peer drops what comes without ML-KEM: it waits instead */
         bool old_heard; /* the previous session's child: since this parent is current, and in the second before */
         uint32_t rto;   /* ms */

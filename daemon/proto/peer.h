@@ -41,12 +41,11 @@ struct peer {
 
         /* Between workers and the owner. */
         _Atomic uint32_t asks;
-        struct peer *asks_after;         /* the next in engine->asking; who sets asks from 0 writes it */
         _Atomic uint32_t waiting;        /* packets that the owner has, or is about to have; none may pass them */
+        struct peer *asks_after;         /* the next in engine->asking; who sets asks from 0 writes it */
         struct endpoint_cell published;  /* where packets go: `endpoint`, or where the peer was heard from since */
         _Atomic bool rekeyed_on_receive; /* once for each session */
         _Atomic uint64_t rx_bytes, tx_bytes;
-        bool removed;
         struct retired retired;
 
         struct peer *before, *after, *same_bucket;
@@ -56,19 +55,20 @@ struct peer {
         /* What we began as initiator. As responder we work on a copy: a handshake of the peer's never disturbs ours, so
          * that two that begin at the same time both get through. */
         struct handshake handshake;
+        unsigned attempts;          /* initiations without an answer; 0: none is pending */
         struct index_entry pending; /* of handshake.local_index, while a response may come */
         struct cookie_jar jar;
         struct sessions sessions;
 
         uint8_t newest_timestamp[MESSAGE_TIMESTAMP_LEN]; /* of its initiations */
-        uint64_t consume_not_before;                     /* ns; its next initiation */
-        uint64_t initiate_not_before;                    /* ns; ours */
-        uint64_t attempt_started;                        /* of REKEY_ATTEMPT_TIME; new outbound packets start it anew */
-        uint64_t unanswered_since;                       /* of EFFECT_UNANSWERED */
-        unsigned attempts;                               /* initiations without an answer; 0: none is pending */
-
         struct upgrade_policy policy;
         _Atomic bool needs_mlkem; /* the policy requires it: for workers */
+        bool removed;
+        uint64_t consume_not_before;  /* ns; its next initiation */
+        uint64_t initiate_not_before; /* ns; ours */
+        uint64_t attempt_started;     /* of REKEY_ATTEMPT_TIME; new outbound packets start it anew */
+        uint64_t unanswered_since;    /* of EFFECT_UNANSWERED */
+
         struct exchange exchange;
         struct acquaintance acquaintance;
         struct endpoint endpoint;

@@ -1,5 +1,9 @@
 #include "daemon/device.h"
 
+#include "crypto/mlkem.h"
+
+#include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -16,7 +20,80 @@ static uint64_t allowed_ips_of(const struct engine *engine, const struct peer *p
         return count;
 }
 
-bool device_check(const struct device *device, const struct conf *conf, struct conf_error *error)
+static_assert((int)CONF_POST_QUANTUM_AUTO == (int)POST_QUANTUM_AUTO &&
+                      (int)CONF_POST_QUANTUM_REQUIRE == (int)POST_QUANTUM_REQUIRE &&
+                      (int)CONF_POST_QUANTUM_OFF == (int)POST_QUANTUM_OFF,
+              "what a configuration says and what the engine is told");
+
+static struct upgrade_policy policy_now(const struct peer *peer)
+{
+        struct peer_status status;
+
+        engine_peer_status(peer, &status);
+        sodium_memzero(&status.preshared_key, sizeof status.preshared_key);
+        return status.policy;
+}
+
+static void merge_policy(struct upgrade_policy *policy, const struct conf_peer *wanted)
+{
+        if (wanted->flags & PEER_HAS_UPGRADE) policy->off = wanted->upgrade_off;
+        if (wanted->flags & PEER_HAS_POST_QUANTUM) policy->post_quantum = wanted->post_quantum;
+}
+
+static bool sets(const struct conf_peer *wanted, unsigned flags)
+{
+        return (wanted->flags & flags) == flags;
+}
+
+/* What the peer has after this entry of `conf`: that of the live link, then of each entry of the same peer up to this.
+ * One that says all by itself, as in a whole configuration every one does, needs no search. */
+static struct upgrade_policy policy_after(const struct device *device, const struct conf *conf,
+                                          const struct conf_peer *last)
+{
+        const struct peer *peer = engine_peer_find(device->engine, &last->public_key);
+        struct upgrade_policy policy = { 0 };
+        const struct conf_peer *entry = sets(last, PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM) ? last : conf->peers;
+
+        if (peer) policy = policy_now(peer);
+        for (; entry != last; entry = entry->next) {
+                if (!key_equal(&entry->public_key, &last->public_key)) continue;
+                if (entry->flags & PEER_REMOVE) policy = (struct upgrade_policy){ 0 };
+                else merge_policy(&policy, entry);
+        }
+        merge_policy(&policy, last);
+        return policy;
+}
+
+static const char *policy_refused(const struct device *device, const struct upgrade_policy *policy)
+{
+        const char *why = policy_conflict(policy->off, policy->post_quantum);
+
+        if (why || policy->post_quantum != POST_QUANTUM_REQUIRE || engine_has_mlkem(device->engine)) return why;
+        return "PostQuantum: 'require': this build of aditd has no ML-KEM; build it with libsodium 1.0.22 or OpenSSL "
+               "3.5, which have it, or say auto";
+}
+
+static int check_policies(const struct device *device, const struct conf *conf, struct conf_error *error)
+{
+        for (const struct conf_peer *wanted = conf->peers; wanted; wanted = wanted->next) {
+                char key[KEY_BASE64_LEN];
+                const struct peer *peer;
+                const char *why, *name;
+
+                if (wanted->flags & PEER_REMOVE || !(wanted->flags & (PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM)))
+                        continue;
+                struct upgrade_policy policy = policy_after(device, conf, wanted);
+                if (!(why = policy_refused(device, &policy))) continue;
+                peer = engine_peer_find(device->engine, &wanted->public_key);
+                name = wanted->name ? wanted->name : peer ? engine_peer_name(peer) : "";
+                key_to_base64(key, &wanted->public_key);
+                snprintf(error->text, sizeof error->text, "peer %s: %s", *name ? name : key, why);
+                return EINVAL;
+        }
+        return 0;
+}
+
+static int check_limits(const struct device *device, const struct conf *conf, struct conf_error *error)
 {
         bool replace = conf->flags & CONF_REPLACE_PEERS;
         uint64_t peers = replace ? 0 : engine_peer_count(device->engine);
@@ -34,14 +111,21 @@ bool device_check(const struct device *device, const struct conf *conf, struct c
         }
         for (struct peer *peer = NULL; (peer = engine_peer_next(device->engine, peer));)
                 engine_peer_set_tag(peer, 0);
-        *error = (struct conf_error){ 0 };
         if (peers > device->limits.max_peers)
                 snprintf(error->text, sizeof error->text, "%" PRIu64 " peers: a link takes at most %u", peers,
                          device->limits.max_peers);
         else if (prefixes > device->limits.max_prefixes)
                 snprintf(error->text, sizeof error->text, "%" PRIu64 " allowed IPs: a link takes at most %u", prefixes,
                          device->limits.max_prefixes);
-        return !*error->text;
+        return *error->text ? E2BIG : 0;
+}
+
+int device_check(const struct device *device, const struct conf *conf, struct conf_error *error)
+{
+        *error = (struct conf_error){ 0 };
+        int failed = check_limits(device, conf, error);
+
+        return failed ? failed : check_policies(device, conf, error);
 }
 
 static void remove_all(struct engine *engine)
@@ -94,6 +178,17 @@ static void make_room(const struct device *device, const struct conf *conf, bool
         }
 }
 
+/* One that names both needs not ask for what is there. */
+static void set_policy(struct engine *engine, uint64_t now, struct peer *peer, const struct conf_peer *wanted)
+{
+        struct upgrade_policy policy = { 0 };
+
+        if (!(wanted->flags & (PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM))) return;
+        if (!sets(wanted, PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM)) policy = policy_now(peer);
+        merge_policy(&policy, wanted);
+        engine_peer_set_upgrade(engine, now, peer, &policy);
+}
+
 /* `whole`: the allowed IPs of all peers are being replaced. */
 static void apply_peer(struct engine *engine, uint64_t now, const struct conf_peer *wanted, bool whole)
 {
@@ -108,6 +203,7 @@ static void apply_peer(struct engine *engine, uint64_t now, const struct conf_pe
         if (!peer) peer = engine_peer_add(engine, now, &wanted->public_key);
         if (!peer) return; /* our own public key: ignored, as every WireGuard does; there is room, see device.h */
         if (wanted->flags & PEER_HAS_PRESHARED_KEY) engine_peer_set_preshared_key(peer, &wanted->preshared_key);
+        set_policy(engine, now, peer, wanted); /* before anything could be sent to a new one */
         if (wanted->flags & PEER_HAS_NAME) engine_peer_set_name(peer, wanted->name ? wanted->name : "");
         if (wanted->endpoint.family) engine_peer_set_endpoint(peer, &wanted->endpoint);
         if (replace) engine_allowed_ips_begin(engine);
@@ -152,6 +248,15 @@ static void peer_lines(const struct device *device, const struct peer *peer, enu
                 .tx_bytes = status.tx_bytes,
                 .session = status.session,
                 .handshake_attempts = status.handshake_attempts,
+                .upgrade_off = status.policy.off,
+                .post_quantum = status.policy.post_quantum,
+                .upgrade_state = upgrade_state_name(status.upgrade),
+                .upgrade_reason = upgrade_state_meaning(status.upgrade),
+                .adit = status.adit,
+                .cipher = status.cipher ? status.cipher->name : NULL,
+                .cipher_implementation = status.cipher ? status.cipher->implementation : NULL,
+                .kem = status.mlkem ? "ML-KEM-768" : NULL,
+                .kem_implementation = status.mlkem ? mlkem_implementation() : NULL,
         };
         uapi_format_peer(&lines, dialect, secrets, out);
         /* Not through the struct: a peer may have a hundred thousand. */

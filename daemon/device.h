@@ -18,8 +18,9 @@ struct device {
         uint32_t mtu;                      /* of the interface, as the keeper tells; 0: not known */
 };
 
-/* Fits into the limits? False: *error says what does not. */
-bool device_check(const struct device *device, const struct conf *conf, struct conf_error *error);
+/* 0; E2BIG: it does not fit into the limits; EINVAL: a peer would get a policy that contradicts itself or that this
+ * build cannot keep. Then *error says which and what to do. */
+int device_check(const struct device *device, const struct conf *conf, struct conf_error *error);
 
 /* Everything of `conf` but port and mark, which are the keeper's to set. UAPI_STRICT replaces peers by removing all
  * first, as every WireGuard does; UAPI_ADIT (a reload) removes only those that are gone, so that the sessions of the

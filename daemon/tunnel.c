@@ -1,6 +1,8 @@
 #include "daemon/tunnel.h"
 
 #include "crypto/cipher.h"
+#include "crypto/mlkem.h"
+#include "crypto/upgrade.h"
 #include "daemon/log.h"
 #include "daemon/tunnel_state.h"
 #include "kernel-iface/rights.h"
@@ -53,8 +55,24 @@ static bool prefer_ciphers(const char *implementation)
                           implementation, cipher_implementations(here, sizeof here));
                 return false;
         }
-        log_print(LOG_DEBUG, "%s by %s", cipher_default()->name, cipher_default()->implementation);
         return true;
+}
+
+/* What two Adits may agree on, as far as it is up to this machine. */
+static void tell_abilities(struct engine *engine)
+{
+        uint8_t costs[CIPHER_IDS] = { 0 };
+
+        for (uint8_t id = 0; id < CIPHER_IDS; id++) {
+                const struct cipher *cipher = cipher_find(id);
+
+                if (!cipher) continue;
+                costs[id] = upgrade_cost(cipher_cost(cipher));
+                log_print(LOG_DEBUG, "%s by %s", cipher->name, cipher->implementation);
+        }
+        if (mlkem_available()) log_print(LOG_DEBUG, "ML-KEM-768 by %s", mlkem_implementation());
+        else log_print(LOG_DEBUG, "ML-KEM is not available");
+        engine_set_abilities(engine, costs, mlkem_available());
 }
 
 static unsigned usable_cpus(void)
@@ -267,14 +285,16 @@ int tunnel_run(const struct tunnel_start *start)
 
         tunnel.ipc = start->ipc;
         log_open_sink(tell_log, &tunnel, log_level());
-        /* before confinement: ipsec-mb asks for memory and for the processor's features */
+        /* before confinement: ipsec-mb asks for memory and for the processor's features, OpenSSL opens files */
         tunnel.cpus = usable_cpus();
         cipher_init(workers_there(&tunnel) + 1, cipher_clock);
+        mlkem_init();
         if (!prefer_ciphers(getenv("ADIT_CIPHERS"))) return EXIT_FAILURE;
         if (!set_up(&tunnel, start)) {
                 log_print(LOG_ERR, "tunnel process: cannot start: %s", strerror(errno));
                 return EXIT_FAILURE;
         }
+        tell_abilities(tunnel.engine);
         if (!confine(&tunnel, start) || ipc_send(tunnel.ipc, &ready, NULL, 0)) return EXIT_FAILURE;
         config_set_workers(&tunnel, WORKERS_AUTO);
         loop(&tunnel);

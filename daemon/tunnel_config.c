@@ -87,14 +87,15 @@ void config_set_workers(struct tunnel *tunnel, uint16_t workers)
         tunnel->device.workers_at_work = (uint16_t)active;
 }
 
-/* All that can fail comes first: limits, the mark, then the port, of which the old stays bound until the new one is. */
+/* All that can fail comes first: limits and policies, the mark, then the port, of which the old stays bound until the
+ * new one is. */
 int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dialect dialect, struct conf_error *error)
 {
         uint32_t mark = conf->flags & CONF_HAS_FWMARK ? conf->fwmark : tunnel->device.fwmark;
         bool remark = mark != tunnel->device.fwmark;
         int failed;
 
-        if (!device_check(&tunnel->device, conf, error)) return E2BIG;
+        if ((failed = device_check(&tunnel->device, conf, error))) return failed;
         if (remark && (failed = ask_mark(tunnel, mark))) return fail(error, "FwMark", mark, failed);
         if ((failed = rebind(tunnel, conf))) {
                 if (remark) ask_mark(tunnel, tunnel->device.fwmark);

@@ -98,7 +98,7 @@ static void prepare(struct tunnel *tunnel, uint32_t id, int fd)
         if (conf && fd >= 0 && read_text(tunnel, fd)) {
                 failed = EINVAL;
                 if (uapi_parse_set(conf, &tunnel->held_pool, UAPI_ADIT, tunnel->text.text, tunnel->text.used, &error))
-                        failed = device_check(&tunnel->device, conf, &error) ? 0 : E2BIG;
+                        failed = device_check(&tunnel->device, conf, &error);
         }
         wipe_text(tunnel);
         if (failed) forget(tunnel);

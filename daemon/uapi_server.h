@@ -9,7 +9,7 @@
 
 struct writer;
 
-enum { UAPI_CLIENTS_MAX = 8, UAPI_BUFFER_SIZE = 64 << 20 }; /* the limits of a link (tunnel.c) are some 45 MB of text */
+enum { UAPI_CLIENTS_MAX = 8, UAPI_BUFFER_SIZE = 64 << 20 }; /* the limits of a link (tunnel.c) are some 63 MB of text */
 
 struct uapi_client {
         int fd;            /* -1: free */

@@ -3,6 +3,7 @@
 #include "daemon/device.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -101,20 +102,20 @@ static __attribute__((format(printf, 2, 3))) void set(enum uapi_dialect dialect,
         va_start(arguments, format);
         parse(&conf, dialect, format, arguments);
         va_end(arguments);
-        if (!device_check(&device, &conf, &error)) fail_msg("%s", error.text);
+        if (device_check(&device, &conf, &error)) fail_msg("%s", error.text);
         device_apply(&device, now, &conf, dialect);
 }
 
-static __attribute__((format(printf, 2, 3))) void refused(const char *why, const char *format, ...)
+static __attribute__((format(printf, 3, 4))) void refused(int failed, const char *why, const char *format, ...)
 {
         struct conf_error error;
         struct conf conf;
         va_list arguments;
 
         va_start(arguments, format);
-        parse(&conf, UAPI_STRICT, format, arguments);
+        parse(&conf, UAPI_ADIT, format, arguments);
         va_end(arguments);
-        assert_false(device_check(&device, &conf, &error));
+        assert_int_equal(device_check(&device, &conf, &error), failed);
         assert_non_null(strstr(error.text, why));
 }
 
@@ -336,10 +337,10 @@ static void test_limits(void **state)
         set(UAPI_STRICT, PEER PEER PEER, b.hex, 2, c.hex, 3, d.hex, 4);
         session_with(&b, 2);
         strcpy(before, status_text(UAPI_ADIT, true));
-        refused("5 peers: a link takes at most 4", "public_key=%s\npublic_key=%s\n", e.hex, f.hex);
-        refused("5 peers", "replace_peers=true\n" PEER PEER PEER PEER PEER, b.hex, 2, c.hex, 3, d.hex, 4, e.hex, 5,
-                f.hex, 6);
-        refused("7 allowed IPs: a link takes at most 6",
+        refused(E2BIG, "5 peers: a link takes at most 4", "public_key=%s\npublic_key=%s\n", e.hex, f.hex);
+        refused(E2BIG, "5 peers", "replace_peers=true\n" PEER PEER PEER PEER PEER, b.hex, 2, c.hex, 3, d.hex, 4, e.hex,
+                5, f.hex, 6);
+        refused(E2BIG, "7 allowed IPs: a link takes at most 6",
                 "public_key=%s\nallowed_ip=10.1.0.0/24\nallowed_ip=10.1.1.0/24\nallowed_ip=10.1.2.0/"
                 "24\nallowed_ip=10.1.3.0/24\n",
                 b.hex);
@@ -366,7 +367,7 @@ static void test_limits_of_a_replacement(void **state)
         set(UAPI_STRICT, PEER "allowed_ip=10.2.0.0/24\nallowed_ip=10.2.1.0/24\n", c.hex, 3);
         assert_int_equal(engine_prefix_count(device.engine), MAX_PREFIXES);
         strcpy(before, status_text(UAPI_ADIT, true));
-        refused("7 allowed IPs",
+        refused(E2BIG, "7 allowed IPs",
                 "public_key=%s\nreplace_allowed_ips=true\n"
                 "public_key=%s\nreplace_allowed_ips=true\nallowed_ip=10.3.0.0/24\nallowed_ip=10.3.1.0/24\n"
                 "allowed_ip=10.3.2.0/24\nallowed_ip=10.3.3.0/24\n",
@@ -415,6 +416,8 @@ static void test_replacing_leaves_others_alone(void **state)
         assert_int_equal(engine_prefix_count(device.engine), 5);
 }
 
+#define NO_SESSION "upgrade_state=no-session\nupgrade_reason=there is no session yet\n"
+
 static void test_status(void **state)
 {
         char preshared[KEY_HEX_LEN], private_hex[KEY_HEX_LEN], want[TEXT];
@@ -432,7 +435,7 @@ static void test_status(void **state)
             "public_key=%s\npreshared_key=%s\nendpoint=[2001:db8::1]:7\npersistent_keepalive_interval=25\nname=berlin\n"
             "allowed_ip=10.0.0.2/32\nallowed_ip=fd00::/8\n",
             b.hex, preshared);
-        set(UAPI_STRICT, "public_key=%s\n", c.hex);
+        set(UAPI_ADIT, "public_key=%s\nupgrade=off\npost_quantum=off\n", c.hex);
         engine_count_drop(device.engine, DROP_RX_REPLAY);
         snprintf(want, sizeof want,
                  "private_key=%s\nlisten_port=51820\nfwmark=81\n"
@@ -449,13 +452,101 @@ static void test_status(void **state)
                  "drop_rx-queue-full=3\n"
                  "public_key=%s\nhas_preshared_key=true\nprotocol_version=1\nendpoint=[2001:db8::1]:7\n"
                  "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
-                 "persistent_keepalive_interval=25\nname=berlin\nsession=false\nhandshake_attempts=0\n"
+                 "persistent_keepalive_interval=25\nname=berlin\nsession=false\nhandshake_attempts=0\n" NO_SESSION
                  "allowed_ip=10.0.0.2/32\nallowed_ip=fd00::/8\n"
                  "public_key=%s\nprotocol_version=1\n"
                  "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
-                 "persistent_keepalive_interval=0\nsession=false\nhandshake_attempts=0\n",
+                 "persistent_keepalive_interval=0\nsession=false\nhandshake_attempts=0\n"
+                 "upgrade=off\npost_quantum=off\n" NO_SESSION,
                  us.hex, b.hex, c.hex);
         assert_string_equal(status_text(UAPI_ADIT, false), want);
+}
+
+static void can_mlkem(bool can)
+{
+        const uint8_t costs[CIPHER_IDS] = { [CIPHER_CHACHA20_POLY1305] = 80 };
+
+        engine_set_abilities(device.engine, costs, can);
+}
+
+static void assert_policy(const struct party *party, bool off, uint8_t post_quantum)
+{
+        struct upgrade_policy policy = status_of(party).policy;
+
+        assert_int_equal(policy.off, off);
+        assert_int_equal(policy.post_quantum, post_quantum);
+}
+
+static void test_policy(void **state)
+{
+        (void)state;
+        can_mlkem(true);
+        set(UAPI_ADIT, PEER PEER "upgrade=off\npost_quantum=off\n" PEER "post_quantum=require\n", b.hex, 2, c.hex, 3,
+            d.hex, 4);
+        assert_policy(&b, false, POST_QUANTUM_AUTO);
+        assert_policy(&c, true, POST_QUANTUM_OFF);
+        assert_policy(&d, false, POST_QUANTUM_REQUIRE);
+
+        /* One of the two, or neither: the other stays. */
+        set(UAPI_ADIT, "public_key=%s\nupgrade=auto\npublic_key=%s\nname=berlin\n", c.hex, d.hex);
+        assert_policy(&c, false, POST_QUANTUM_OFF);
+        assert_policy(&d, false, POST_QUANTUM_REQUIRE);
+        set(UAPI_ADIT, "public_key=%s\npost_quantum=auto\npublic_key=%s\nupgrade=auto\n", c.hex, d.hex);
+        assert_policy(&c, false, POST_QUANTUM_AUTO);
+        assert_policy(&d, false, POST_QUANTUM_REQUIRE);
+
+        /* wg knows of neither, and so leaves them alone, unless it replaces the peers. */
+        set(UAPI_STRICT, "public_key=%s\npersistent_keepalive_interval=1\n", d.hex);
+        assert_policy(&d, false, POST_QUANTUM_REQUIRE);
+        set(UAPI_STRICT, "replace_peers=true\n" PEER, d.hex, 4);
+        assert_policy(&d, false, POST_QUANTUM_AUTO);
+}
+
+/* What a peer would have in the end counts, and a set that is refused changes nothing. */
+static void test_policy_that_contradicts(void **state)
+{
+        static const char why[] = "'require' excludes Upgrade = off";
+        char before[TEXT], named[KEY_BASE64_LEN + 8];
+
+        (void)state;
+        can_mlkem(true);
+        set(UAPI_ADIT, PEER "name=berlin\nupgrade=off\n" PEER "post_quantum=require\n", b.hex, 2, c.hex, 3);
+        strcpy(before, status_text(UAPI_ADIT, true));
+        refused(EINVAL, why, "public_key=%s\nupgrade=off\npost_quantum=require\n", d.hex);
+        refused(EINVAL, "peer berlin: PostQuantum: ", "public_key=%s\npost_quantum=require\n", b.hex);
+        refused(EINVAL, "peer new: ", "public_key=%s\npost_quantum=require\nname=new\n", b.hex);
+        snprintf(named, sizeof named, "peer ");
+        key_to_base64(named + 5, &c.public_key);
+        refused(EINVAL, named, "public_key=%s\nupdate_only=true\nupgrade=off\n", c.hex);
+        refused(EINVAL, why, "replace_peers=true\npublic_key=%s\npost_quantum=require\n", b.hex);
+
+        /* In two entries of one peer, live or new; of two peers it is none. */
+        refused(EINVAL, why,
+                "public_key=%s\npost_quantum=auto\npublic_key=%s\nupgrade=off\npublic_key=%s\n"
+                "post_quantum=require\n",
+                c.hex, c.hex, c.hex);
+        refused(EINVAL, why, "public_key=%s\nupgrade=off\npublic_key=%s\npost_quantum=require\n", d.hex, d.hex);
+        assert_string_equal(status_text(UAPI_ADIT, true), before);
+        set(UAPI_ADIT, "public_key=%s\nupgrade=off\npublic_key=%s\npost_quantum=require\n", d.hex, e.hex);
+
+        /* What it has now does not, if it is changed before or goes. */
+        set(UAPI_ADIT, "public_key=%s\nupgrade=auto\npublic_key=%s\npost_quantum=require\n", b.hex, b.hex);
+        assert_policy(&b, false, POST_QUANTUM_REQUIRE);
+        set(UAPI_ADIT, "public_key=%s\nremove=true\npublic_key=%s\nupgrade=off\n", c.hex, c.hex);
+        assert_policy(&c, true, POST_QUANTUM_AUTO);
+        set(UAPI_ADIT, "public_key=%s\nupgrade=off\npost_quantum=off\n", b.hex);
+        assert_policy(&b, true, POST_QUANTUM_OFF);
+}
+
+static void test_policy_that_this_build_cannot_keep(void **state)
+{
+        (void)state;
+        can_mlkem(false);
+        set(UAPI_ADIT, PEER "name=berlin\npost_quantum=off\n", b.hex, 2);
+        refused(EINVAL, "peer berlin: PostQuantum: 'require': this build of aditd has no ML-KEM; ",
+                "public_key=%s\npost_quantum=require\n", b.hex);
+        set(UAPI_ADIT, "public_key=%s\npost_quantum=auto\n", b.hex);
+        assert_policy(&b, false, POST_QUANTUM_AUTO);
 }
 
 int main(void)
@@ -473,6 +564,9 @@ int main(void)
                 TEST(test_limits_of_a_replacement),
                 TEST(test_replacing_leaves_others_alone),
                 TEST(test_status),
+                TEST(test_policy),
+                TEST(test_policy_that_contradicts),
+                TEST(test_policy_that_this_build_cannot_keep),
         };
 
         return cmocka_run_group_tests(tests, start, NULL);

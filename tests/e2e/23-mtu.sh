@@ -112,6 +112,45 @@ for bad in 0 67 65535 65536 -1 1420x; do
 done
 not_ok "and no link was made" ip -n "${SPACE}a" link show "$A"
 
+# The keeper tells the tunnel process what the ways to the peers carry, for ciphers with a longer tag.
+ways() { sed -n 's/.*the MTU of the ways to the peers is //p' "$TMP/log" | tail -n 1; }
+ways_are() { wait_for 5 eval "[ \"\$(ways)\" = $1 ]"; }
+verbose() { # ARGUMENT...: a's daemon in the foreground
+        ip netns exec "${SPACE}a" env LOG_LEVEL=verbose "$ADITD" -f "$@" >"$TMP/log" 2>&1 &
+        VERBOSE=$!
+        wait_for 10 contains "$TMP/log" ': ready' || bail "aditd -f: $(cat "$TMP/log")"
+}
+quiet() { kill "$VERBOSE"; wait "$VERBOSE"; }
+config
+verbose -c "$TMP/$A.conf"
+ok "the way to the endpoint carries 1500" ways_are 1500
+must ip -n "${SPACE}a" route add 198.51.100.2 via 192.0.2.254 mtu 1380
+ok "and 1380 with a route of its own, as soon as there is one" ways_are 1380
+must ip -n "${SPACE}a" route del 198.51.100.2
+ok "and 1500 again without" ways_are 1500
+must ip -n "${SPACE}a" link set e0 mtu 1400
+ok "it follows the device" ways_are 1400
+ENDPOINT=192.0.2.1:51820 config
+must ip -n "${SPACE}a" link set lo mtu 20000
+kill -HUP "$VERBOSE"
+ok "and the endpoint of a file that was read again" ways_are 20000
+must ip -n "${SPACE}a" link set lo mtu 65536
+quiet
+verbose "$A"
+ok "without an endpoint that it knows, the way is the default route" ways_are 1400
+must on a wg set "$A" private-key "$TMP/a.key" fwmark 7
+must ip -n "${SPACE}a" route add default via 192.0.2.254 mtu 1390 table 7
+must ip -n "${SPACE}a" rule add fwmark 7 lookup 7
+must ip -n "${SPACE}a" -6 route del default
+ok "that of its mark" ways_are 1390
+must ip -n "${SPACE}a" rule del fwmark 7
+must ip -n "${SPACE}a" route del default
+ok "and nothing without one" ways_are 0
+quiet
+must ip -n "${SPACE}a" link set e0 mtu 1500
+route a default via 192.0.2.254
+route a default via 2001:db8:1::fe
+
 config && up
 ok "a link up again" reaches a 10.9.0.2
 must ip -n "${SPACE}a" link set "$A" mtu 9000

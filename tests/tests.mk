@@ -135,9 +135,12 @@ demo:
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) scripts/demo
 
 # Beside raw veth, Debian's newest wireguard-go and OpenVPN, in one run; with 1 to 10,000 peers; BENCH=--quick for a few measures.
+# A second build, with the newest libsodium, is measured for AEGIS-256.
 bench bench-scale:
 	scripts/deps bench
 	$(MAKE) all $(BENCH_TOOLS)
+	@if dir=$$(BUILD=$(BUILD) scripts/newest libsodium); then $(MAKE) SODIUM_DIR="$$dir" all; \
+	    else echo "bench: without AEGIS-256: the newest libsodium could not be had, see above" >&2; fi
 	BUILD=$(BUILD) scripts/$@ $(BENCH)
 
 # The data plane's hot functions one by one: nanoseconds, and instructions as valgrind counts them. Needs no root when valgrind is there.

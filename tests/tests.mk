@@ -88,7 +88,7 @@ check-newest-libsodium:
 	else \
 	    echo "check: SKIPPED: NOT TESTED WITH THE NEWEST LIBSODIUM: it could not be had, see above" >&2; \
 	fi
-E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/29-transfer.sh
+E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/23-mtu.sh tests/e2e/29-transfer.sh
 
 # The same with OpenSSL, which gives ML-KEM beside a stable libsodium. Only what calls it: it may need a libc of its own.
 check-newest-openssl:

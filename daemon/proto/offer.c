@@ -230,6 +230,7 @@ static void using_tick(struct engine *engine, struct peer *peer, struct effects 
                 try_child(engine, peer, out);
                 return;
         }
+        peer->sessions.current->child->sending = false; /* with `require` too: better to wait than to be lost */
         them->shunned = true;
         them->probed_at = engine->now;
         exchange_off(engine, peer, UPGRADE_STATE_UNUSED, out);

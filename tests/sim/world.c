@@ -257,8 +257,8 @@ static void check_seal(struct host *host, const struct tx *tx)
         }
         host->frames++;
         world_check(host->world, !tx->session->upgraded, "host %u sends a frame on a child", host->id);
-        world_check(host->world, !tx->session->initiator || tx->counter > 0,
-                    "host %u confirms a session with a frame", host->id);
+        world_check(host->world, !tx->session->initiator || tx->counter > 0, "host %u confirms a session with a frame",
+                    host->id);
         world_check(host->world, tx->len <= FRAME_MAX + DATA_OVERHEAD && tx->len >= UPGRADE_FRAME_MIN + DATA_OVERHEAD,
                     "host %u: a frame of %zu bytes", host->id, tx->len);
         world_check(host->world, !host_contact(host, other)->policy.off || tx->plain_len == UPGRADE_FRAME_MIN,
@@ -544,7 +544,8 @@ void world_check_accounts(const struct world *world)
                 for (unsigned reason = DROP_TX_NOT_IP; reason < DROP_COUNT; reason++)
                         drops += host_drops(world->hosts[i], reason);
         }
-        world_check(world, packets_unexplained(world) <= drops, "of %lu packets %lu vanished, %lu drops before sending or waiting",
+        world_check(world, packets_unexplained(world) <= drops,
+                    "of %lu packets %lu vanished, %lu drops before sending or waiting",
                     (unsigned long)world->packet_count, (unsigned long)packets_unexplained(world),
                     (unsigned long)drops);
 }

@@ -80,9 +80,9 @@ struct host {
         unsigned contact_count;
 
         uint64_t sent[WIRE_TYPES], keepalives, delivered; /* datagrams by type; data of length zero; inner packets */
-        uint64_t frames, upgraded;         /* sent, of the upgrade; user packets sent on children */
-        uint64_t last_upgraded_at;         /* world time of EFFECT_UPGRADED */
-        uint64_t past_tx_drops;            /* of engines before a restart, and what was staged in them */
+        uint64_t frames, upgraded;                        /* sent, of the upgrade; user packets sent on children */
+        uint64_t last_upgraded_at;                        /* world time of EFFECT_UPGRADED */
+        uint64_t past_tx_drops;                           /* of engines before a restart, and what was staged in them */
         uint64_t last_sent_at, last_up_at, last_down_at;  /* world time */
         unsigned effects[EFFECT_ROAMED + 1];              /* how often each came */
 };
@@ -135,7 +135,7 @@ void host_keepalive(struct host *host, const struct host *peer, uint16_t seconds
 void host_restart(struct host *host);
 void host_sleep(struct host *host);
 void host_wake(struct host *host);
-void host_roam(struct host *host); /* to an address that nobody had */
+void host_roam(struct host *host);                                               /* to an address that nobody had */
 struct contact *host_contact(const struct host *host, const struct host *other); /* NULL: it has none */
 struct peer *host_peer(const struct host *host, const struct host *other);
 struct peer_status host_status(const struct host *host, const struct host *other);
@@ -155,7 +155,8 @@ void world_send(struct host *from, const struct host *to);
 /* `count` of them, `interval` apart on average (half to one and a half). */
 void world_flow(struct host *from, struct host *to, unsigned count, uint64_t interval);
 uint64_t world_lost(const struct world *world); /* sent, and not (yet) delivered */
-/* No packet vanished: each one lost was lost by the link, dropped on arrival for a reason, counted as a drop, or waits. */
+/* No packet vanished: each one lost was lost by the link, dropped on arrival for a reason, counted as a drop, or waits.
+ */
 void world_check_accounts(const struct world *world);
 /* All packets from number `first` on were delivered. */
 void world_check_delivered(const struct world *world, uint64_t first);

@@ -171,6 +171,7 @@ void exchange_set_rtt(struct peer *peer, uint64_t rtt)
 
 void exchange_responded(struct engine *engine, struct peer *peer)
 {
+        sender_publish(engine, peer, NULL); /* the old child is not to be used beside a next one */
         if (!allowed(engine, peer)) exporter_wipe(peer->sessions.next);
         else if (!timer_armed(&peer->timers, TIMER_PARENT))
                 timer_arm(&peer->timers, TIMER_PARENT, engine->now + EXPORTER_LIFE);

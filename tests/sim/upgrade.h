@@ -2,6 +2,7 @@
 #ifndef TESTS_SIM_UPGRADE_H
 #define TESTS_SIM_UPGRADE_H
 
+#include "daemon/proto/state.h"
 #include "tests/sim/world.h"
 
 /* Part of a test that needs ML-KEM goes without, and says so. */
@@ -24,6 +25,12 @@ static inline uint64_t sent_by(const struct host *host)
 static inline bool upgraded(const struct host *host, const struct host *other)
 {
         return host_status(host, other).upgrade == UPGRADE_STATE_DONE;
+}
+
+static inline void check_is_upgraded(const struct host *a, const struct host *b)
+{
+        world_check(a->world, upgraded(a, b) && upgraded(b, a), "not upgraded: %s and %s",
+                    upgrade_state_name(host_status(a, b).upgrade), upgrade_state_name(host_status(b, a).upgrade));
 }
 
 static inline unsigned cipher_of(const struct host *host, const struct host *other)

@@ -539,13 +539,15 @@ void world_check_accounts(const struct world *world)
 {
         uint64_t drops = 0;
 
+        for (size_t i = 0; i < world->event_count; i++)
+                drops += world->events[i].datagram && world->events[i].datagram->packet;
         for (unsigned i = 0; i < world->host_count; i++) {
                 drops += world->hosts[i]->past_tx_drops + host_waiting(world->hosts[i]);
                 for (unsigned reason = DROP_TX_NOT_IP; reason < DROP_COUNT; reason++)
                         drops += host_drops(world->hosts[i], reason);
         }
         world_check(world, packets_unexplained(world) <= drops,
-                    "of %lu packets %lu vanished, %lu drops before sending or waiting",
+                    "of %lu packets %lu vanished, %lu drops before sending, waiting or under way",
                     (unsigned long)world->packet_count, (unsigned long)packets_unexplained(world),
                     (unsigned long)drops);
 }

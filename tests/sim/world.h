@@ -155,7 +155,8 @@ void world_send(struct host *from, const struct host *to);
 /* `count` of them, `interval` apart on average (half to one and a half). */
 void world_flow(struct host *from, struct host *to, unsigned count, uint64_t interval);
 uint64_t world_lost(const struct world *world); /* sent, and not (yet) delivered */
-/* No packet vanished: each one lost was lost by the link, dropped on arrival for a reason, counted as a drop, or waits.
+/* No packet vanished: each one lost was lost by the link, dropped on arrival for a reason, counted as a drop, waits, or
+ * is under way.
  */
 void world_check_accounts(const struct world *world);
 /* All packets from number `first` on were delivered. */

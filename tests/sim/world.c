@@ -161,7 +161,8 @@ static void keep_copy(struct world *world, const struct datagram *d)
 {
         world->captured = realloc(world->captured, (world->captured_count + 1) * sizeof(void *));
         if (!world->captured) abort();
-        world->captured[world->captured_count++] = datagram_new(&d->from, &d->to, d->bytes, d->len);
+        world->captured[world->captured_count] = datagram_new(&d->from, &d->to, d->bytes, d->len);
+        world->captured[world->captured_count++]->sent_at = world->now;
 }
 
 static void lose(struct world *world, const struct datagram *d)

@@ -39,7 +39,8 @@ struct datagram {
         uint64_t packet; /* one past the number of the user packet in it; 0: none */
         union socket_address from, to;
         bool corrupted;
-        uint64_t delay; /* from now until it arrives */
+        uint64_t delay;   /* from now until it arrives */
+        uint64_t sent_at; /* of one captured */
         size_t len;
         uint8_t bytes[];
 };

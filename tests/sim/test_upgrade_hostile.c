@@ -124,6 +124,45 @@ static void test_auto_under_a_dropper(void **state)
         }
 }
 
+static uint32_t receiver_of(const struct datagram *d)
+{
+        return (uint32_t)d->bytes[4] | (uint32_t)d->bytes[5] << 8 | (uint32_t)d->bytes[6] << 16 |
+               (uint32_t)d->bytes[7] << 24;
+}
+
+static bool is_to(const struct session *session, uint32_t index)
+{
+        return session && session->child && session->child->remote_index == index;
+}
+
+/* What goes on a child whose parent is still there. */
+static bool drop_child(struct world *world, struct host *from, struct datagram *d)
+{
+        const struct sessions *have = &host_peer(from, from->contacts[0].host)->sessions;
+
+        (void)world;
+        return d->bytes[0] != 4 || (!is_to(have->current, receiver_of(d)) && !is_to(have->previous, receiver_of(d)));
+}
+
+/* The frames pass and what they agree on does not: until the other side was heard there no user packet goes so. */
+static void test_child_that_does_not_pass(void **state)
+{
+        (void)state;
+        for (uint64_t seed = 150; seed < 160; seed++) {
+                struct host *a, *b;
+                struct world *world = world_adits(seed, true, &a, &b);
+
+                world->filter = drop_child;
+                world_flow(a, b, 5000, 100 * MILLISECOND);
+                world_flow(b, a, 5000, 100 * MILLISECOND);
+                world_run(world, 600 * SECOND);
+                assert_int_equal(world_lost(world), 0);
+                assert_int_equal(a->upgraded + b->upgraded, 0);
+                assert_in_range(a->sent[1] + b->sent[1], 4, 20);
+                world_free(world);
+        }
+}
+
 /* When it ends, they find each other again, though late. */
 static void test_dropper_goes(void **state)
 {
@@ -223,6 +262,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_replays),
                 cmocka_unit_test(test_auto_under_a_dropper),
+                cmocka_unit_test(test_child_that_does_not_pass),
                 cmocka_unit_test(test_dropper_goes),
                 cmocka_unit_test(test_require_under_a_dropper),
                 cmocka_unit_test(test_held_by_the_peers_require),

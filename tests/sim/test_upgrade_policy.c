@@ -95,7 +95,7 @@ static void test_told_why(void **state)
                 world_free(world);
                 if (can) continue;
                 skip_mlkem("why nothing passes");
-                skip();
+                return;
         }
 }
 
@@ -114,7 +114,7 @@ static void test_staged_go_when_upgraded(void **state)
                 if (!a->abilities.mlkem) {
                         world_free(world);
                         skip_mlkem("what waits for it");
-                        skip();
+                        return;
                 }
                 if (i & 2) { /* known to each other, and in a renewal as its responder */
                         world_flow(i & 4 ? a : b, i & 4 ? b : a, 125, SECOND);
@@ -148,7 +148,7 @@ static void test_require_and_a_wireguard(void **state)
                 if (!a->abilities.mlkem) {
                         world_free(world);
                         skip_mlkem("require, and a WireGuard");
-                        skip();
+                        return;
                 }
                 host_policy(a, b, (struct upgrade_policy){ .post_quantum = REQUIRE });
                 world_send(begins ? b : a, begins ? a : b);
@@ -311,7 +311,7 @@ static void test_require_in_mid_flow(void **state)
                 if (!a->abilities.mlkem) {
                         world_free(world);
                         skip_mlkem("require in mid-flow");
-                        skip();
+                        return;
                 }
                 world_flow(a, b, 100000, 10 * MILLISECOND);
                 world_flow(b, a, 100000, 10 * MILLISECOND);

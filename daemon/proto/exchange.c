@@ -171,6 +171,7 @@ void exchange_set_rtt(struct peer *peer, uint64_t rtt)
 
 void exchange_responded(struct engine *engine, struct peer *peer)
 {
+        sender_publish(engine, peer, NULL); /* beside a next one the old child does not serve */
         if (!allowed(engine, peer)) exporter_wipe(peer->sessions.next);
         else if (!timer_armed(&peer->timers, TIMER_PARENT))
                 timer_arm(&peer->timers, TIMER_PARENT, engine->now + EXPORTER_LIFE);

@@ -1,12 +1,14 @@
 /* Every subcommand of adit, in the order of `adit help`. */
 #include "ctl/command.h"
 
-#define PEER_OPTIONS                                                                     \
-        "  --name NAME                1 to 31 characters, no blanks; '' takes it away\n" \
-        "  --endpoint HOST:PORT       a name, or an address ([2001:db8::1]:51820)\n"     \
-        "  --allowed-ips PREFIX,...   the whole list; '' empties it\n"                   \
-        "  --keepalive SECONDS|off    a packet at least so often, to hold a NAT open\n"  \
-        "  --preshared-key FILE|-|none  from a file that only its owner can read, or stdin\n"
+#define PEER_OPTIONS                                                                          \
+        "  --name NAME                1 to 31 characters, no blanks; '' takes it away\n"      \
+        "  --endpoint HOST:PORT       a name, or an address ([2001:db8::1]:51820)\n"          \
+        "  --allowed-ips PREFIX,...   the whole list; '' empties it\n"                        \
+        "  --keepalive SECONDS|off    a packet at least so often, to hold a NAT open\n"       \
+        "  --preshared-key FILE|-|none  from a file that only its owner can read, or stdin\n" \
+        "  --upgrade auto|off         off: with this peer nothing but WireGuard\n"            \
+        "  --post-quantum auto|require|off  require: no packet without ML-KEM in the session's keys\n"
 
 const struct command commands[] = {
         { "genkey", "", "Make a private key, and print it",
@@ -56,6 +58,8 @@ const struct command commands[] = {
           "  idle                nothing to send\n"
           "  no endpoint         waits for the peer to speak first\n"
           "  name not resolved   the endpoint's name has no address yet; it is asked for again\n"
+          "Below it, with a session: its cipher, and whose code does it; whether the session was upgraded, or why "
+          "not.\n"
           "Drop counters are shown when they are not zero. Colours: on a terminal, unless NO_COLOR is set.\n\n"
           "  --json   for programs: {\"links\": [LINK...]}, where LINK has\n"
           "    name, config (path or null), managed (false: addresses and routes are not adit's), public_key (or "
@@ -70,7 +74,12 @@ const struct command commands[] = {
           "    allowed_ips [prefix...], preshared_key (is there one: true or false), persistent_keepalive (seconds, 0: "
           "off),\n"
           "    last_handshake (seconds since the epoch, null: never), rx_bytes, tx_bytes, handshake_attempts,\n"
-          "    state (\"up\", \"pending\", \"idle\", \"no_endpoint\" or \"unresolved\")\n\n"
+          "    state (\"up\", \"pending\", \"idle\", \"no_endpoint\" or \"unresolved\"),\n"
+          "    cipher, cipher_implementation (of the session that packets go out with; null: there is none),\n"
+          "    kem, kem_implementation (of what else is in that session's keys; null: nothing),\n"
+          "    adit (has it shown that it is one: true or false), upgrade (\"auto\" or \"off\"),\n"
+          "    post_quantum (\"auto\", \"require\" or \"off\"), upgrade_state (\"upgraded\", or a word of why not),\n"
+          "    upgrade_reason (the same for a person)\n\n"
           "Examples:\n"
           "  adit show wg0\n"
           "  adit show --json | jq '.links[].peers[] | select(.state != \"up\") | .name'\n",
@@ -85,7 +94,8 @@ const struct command commands[] = {
           "PEER is a public key or a Name. What is not named by an option stays. Refused when there is no such "
           "peer.\n\n" PEER_OPTIONS "\nExamples:\n"
           "  adit peer set wg0 berlin --endpoint 192.0.2.7:51820\n"
-          "  adit peer set wg0 berlin --preshared-key none --keepalive off\n",
+          "  adit peer set wg0 berlin --preshared-key none --keepalive off\n"
+          "  adit peer set wg0 berlin --post-quantum require\n",
           command_peer_set },
         { "peer remove", "NAME PEER", "Remove a peer from a running link",
           "With its session, its allowed IPs and their routes.\n\n"

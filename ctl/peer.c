@@ -70,16 +70,37 @@ static int parse_preshared_key(struct conf_peer *wanted, const char *path)
         return strcmp(path, "none") ? key_read(&wanted->preshared_key, path) : STATUS_OK;
 }
 
+static int parse_upgrade(struct conf_peer *wanted, const char *value)
+{
+        const char *why;
+
+        wanted->flags |= PEER_HAS_UPGRADE;
+        if (upgrade_parse(&wanted->upgrade_off, value, strlen(value), &why)) return STATUS_OK;
+        return complain(STATUS_USAGE, "--upgrade: '%s': %s", value, why);
+}
+
+static int parse_post_quantum(struct conf_peer *wanted, const char *value)
+{
+        const char *why;
+
+        wanted->flags |= PEER_HAS_POST_QUANTUM;
+        if (post_quantum_parse(&wanted->post_quantum, value, strlen(value), &why)) return STATUS_OK;
+        return complain(STATUS_USAGE, "--post-quantum: '%s': %s", value, why);
+}
+
 static int parse_options(const struct command *self, struct conf_peer *wanted, struct pool *pool, int *argc,
                          char ***argv)
 {
         const char *name = NULL, *endpoint = NULL, *allowed_ips = NULL, *keepalive = NULL, *preshared_key = NULL;
+        const char *upgrade = NULL, *post_quantum = NULL;
         const struct option_row rows[] = {
                 { "name", &name, NULL },
                 { "endpoint", &endpoint, NULL },
                 { "allowed-ips", &allowed_ips, NULL },
                 { "keepalive", &keepalive, NULL },
                 { "preshared-key", &preshared_key, NULL },
+                { "upgrade", &upgrade, NULL },
+                { "post-quantum", &post_quantum, NULL },
                 { 0 },
         };
         int status = options_parse(self, rows, 2, 2, argc, argv);
@@ -91,6 +112,8 @@ static int parse_options(const struct command *self, struct conf_peer *wanted, s
         if (!status && allowed_ips) status = parse_allowed_ips(wanted, pool, allowed_ips);
         if (!status && keepalive) status = parse_keepalive(wanted, keepalive);
         if (!status && preshared_key) status = parse_preshared_key(wanted, preshared_key);
+        if (!status && upgrade) status = parse_upgrade(wanted, upgrade);
+        if (!status && post_quantum) status = parse_post_quantum(wanted, post_quantum);
         return status ? status : OPTIONS_PROCEED;
 }
 
@@ -111,6 +134,8 @@ static int apply_wanted(struct edit *edit, struct conf_peer *peer, struct conf_p
         set->keepalive = wanted->keepalive;
         set->preshared_key = wanted->preshared_key;
         set->endpoint = wanted->endpoint;
+        set->upgrade_off = wanted->upgrade_off;
+        set->post_quantum = wanted->post_quantum;
         if (wanted->flags & PEER_HAS_NAME) peer->name = wanted->name;
         if (wanted->endpoint_host) {
                 peer->endpoint_host = wanted->endpoint_host;

@@ -141,6 +141,11 @@ static void format_row(struct row *row, const struct conf_peer *peer, bool whole
         format_state(row->cells[STATE], peer);
 }
 
+static const char *or_unknown(const char *text)
+{
+        return text ? text : "(unknown)";
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------------------
  */
 
@@ -153,6 +158,29 @@ static void print_row(const struct row *row, const int widths[COLUMNS], const ch
                 print_styled(last || i == NAME ? style : NULL, row->cells[i], last ? 0 : widths[i]);
                 printf("%s", last ? "\n" : "  ");
         }
+}
+
+/* Below a peer's row: with what its packets go out, if any do. */
+static void print_session(const struct conf_peer *peer, const char *indent)
+{
+        if (!peer->cipher) return;
+        printf("%s  session: %s by %s", indent, peer->cipher, or_unknown(peer->cipher_implementation));
+        if (peer->kem) printf(", %s by %s", peer->kem, or_unknown(peer->kem_implementation));
+        putchar('\n');
+}
+
+/* And how far the session upgrade came, and what is wanted of it where that is not the default. */
+static void print_upgrade(const struct conf_peer *peer, const char *indent)
+{
+        const char *state = peer->upgrade_state ? peer->upgrade_state : "no-session";
+        bool none = !strcmp(state, "no-session"), off = !strcmp(state, "off");
+        bool refused = !none && strcmp(state, "pending") && strcmp(state, "upgraded");
+
+        if (none && !peer->upgrade_off && !peer->post_quantum) return;
+        printf("%s  upgrade: %s%s", indent, refused ? "not upgraded: " : "", or_unknown(peer->upgrade_reason));
+        if (peer->upgrade_off && !off) printf(" (Upgrade = off)");
+        else if (peer->post_quantum && !off) printf(" (PostQuantum = %s)", post_quantum_format(peer->post_quantum));
+        putchar('\n');
 }
 
 static int print_peers(const struct live *live, struct pool *pool, const char *indent, bool whole_key)
@@ -182,8 +210,13 @@ static int print_peers(const struct live *live, struct pool *pool, const char *i
                                 widths[i] = (int)strlen(rows[count].cells[i]);
         }
         if (count) print_row(&HEADER, widths, indent, BOLD);
-        for (size_t i = 0; i < count; i++)
-                print_row(&rows[i], widths, indent, styles[rows[i].state]);
+        count = 0;
+        for (const struct conf_peer *peer = live->conf.peers; peer; peer = peer->next, count++) {
+                print_row(&rows[count], widths, indent, styles[rows[count].state]);
+                if (whole_key) continue; /* a list, of one line each */
+                print_session(peer, indent);
+                print_upgrade(peer, indent);
+        }
         return STATUS_OK;
 }
 

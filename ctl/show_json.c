@@ -83,6 +83,15 @@ static json_t *show_json_peer(const struct conf_peer *peer)
         json_object_set_new(object, "tx_bytes", number(peer->tx_bytes));
         json_object_set_new(object, "state", json_string(states[peer_state(peer)]));
         json_object_set_new(object, "handshake_attempts", number(peer->handshake_attempts));
+        json_object_set_new(object, "cipher", text_or_null(peer->cipher));
+        json_object_set_new(object, "cipher_implementation", text_or_null(peer->cipher_implementation));
+        json_object_set_new(object, "kem", text_or_null(peer->kem));
+        json_object_set_new(object, "kem_implementation", text_or_null(peer->kem_implementation));
+        json_object_set_new(object, "adit", json_boolean(peer->adit));
+        json_object_set_new(object, "upgrade", json_string(upgrade_format(peer->upgrade_off)));
+        json_object_set_new(object, "post_quantum", json_string(post_quantum_format(peer->post_quantum)));
+        json_object_set_new(object, "upgrade_state", text_or_null(peer->upgrade_state));
+        json_object_set_new(object, "upgrade_reason", text_or_null(peer->upgrade_reason));
         return object;
 }
 

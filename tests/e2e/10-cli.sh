@@ -145,6 +145,9 @@ peer set wg0 berlin
 peer add wg0 berlin --keepalive
 peer add wg0 berlin --keepalive 65536
 peer add wg0 berlin --keepalive 1x
+peer add wg0 berlin --upgrade on
+peer add wg0 berlin --upgrade
+peer set wg0 berlin --post-quantum yes
 peer add wg0 berlin --endpoint 192.0.2.1
 peer add wg0 berlin --allowed-ips 10.0.0.0/33
 peer add wg0 berlin --name a#b
@@ -272,6 +275,7 @@ down ./nolink0.conf
 peer list nolink0
 peer add nolink0 $peer --preshared-key psk --allowed-ips 10.0.0.0/24,fd00::/64 --endpoint [2001:db8::1]:51820
 peer set nolink0 $peer --keepalive off
+peer set nolink0 $peer --upgrade Auto --post-quantum REQUIRE
 peer remove nolink0 berlin
 route add nolink0 berlin 10.0.0.0/24 fd00::/64
 route del nolink0 berlin 10.0.0.0/24
@@ -442,6 +446,61 @@ assert all(r["public_key"] == sys.argv[1] and r["name"] is None for r in rows)' 
         run route list nolink2
         exits 0 && [ "$(awk 'NR > 1 { print $3 }' out | paste -sd ,)" = no,no,no ]
         ok "route list: adit routes nothing with Table = off"
+        # shows SESSION UPGRADE STATUS-LINE...: what show makes of them below the peer's row; "" is no line
+        shows() {
+                local session=$1 upgrade=$2
+                shift 2
+                stands "0 1 0 0" 0 10.1.0.0/16 10.1.0.0/16
+                printf '%s\n' "$@" >>text
+                run show nolink2
+                exits 0 && [ "$(sed -n 's/^ *session: //p' out)" = "$session" ] &&
+                        [ "$(sed -n 's/^ *upgrade: //p' out)" = "$upgrade" ]
+                ok "show of '$*': '$session', '$upgrade'"
+        }
+        none=(upgrade_state=no-session "upgrade_reason=there is no session yet")
+        cipher=(cipher=AES-256-GCM cipher_implementation=ipsec-mb)
+        kem=(kem=ML-KEM-768 kem_implementation=libsodium)
+        shows "" ""
+        shows "" "" "${none[@]}"
+        shows "" "there is no session yet (Upgrade = off)" "${none[@]}" upgrade=off
+        shows "" "there is no session yet (PostQuantum = require)" "${none[@]}" post_quantum=require
+        shows "AES-256-GCM by ipsec-mb" "being agreed on" upgrade_state=pending "upgrade_reason=being agreed on" "${cipher[@]}"
+        shows "AES-256-GCM by ipsec-mb, ML-KEM-768 by libsodium" upgraded upgrade_state=upgraded upgrade_reason=upgraded \
+                adit=1 "${cipher[@]}" "${kem[@]}"
+        shows "AES-256-GCM by ipsec-mb" "upgraded (PostQuantum = off)" upgrade_state=upgraded upgrade_reason=upgraded \
+                "${cipher[@]}" post_quantum=off
+        shows "AES-256-GCM by ipsec-mb" "not upgraded: no answer: not an Adit" upgrade_state=no-answer \
+                "upgrade_reason=no answer: not an Adit" "${cipher[@]}"
+        shows "AES-256-GCM by ipsec-mb" "not upgraded: Upgrade = off" upgrade_state=off "upgrade_reason=Upgrade = off" \
+                "${cipher[@]}" upgrade=off
+        is_json() { exits 0 && python3 -c 'import json, sys
+peer = json.load(open("out"))["links"][0]["peers"][0]
+assert [peer[key] for key in ("cipher", "cipher_implementation", "kem", "kem_implementation", "adit", "upgrade",
+                              "post_quantum", "upgrade_state", "upgrade_reason")] == json.loads(sys.argv[1]), peer' "$1"; }
+        run show nolink2 --json
+        is_json '["AES-256-GCM", "ipsec-mb", null, null, false, "off", "auto", "off", "Upgrade = off"]'
+        ok "show --json: a session without a KEM"
+        printf '%s\n' adit=1 "${kem[@]}" upgrade=auto post_quantum=require >>text
+        run show nolink2 --json
+        is_json '["AES-256-GCM", "ipsec-mb", "ML-KEM-768", "libsodium", true, "auto", "require", "off", "Upgrade = off"]'
+        ok "show --json: a session with one"
+        stands "0 1 0 0" 0 10.1.0.0/16 10.1.0.0/16
+        run show nolink2 --json
+        is_json '[null, null, null, null, false, "auto", "auto", null, null]'
+        ok "show --json: what is not told is null"
+        printf 'cipher=\033[2J\n' >>text
+        run show nolink2
+        exits 1 'cipher: printable ASCII is wanted' && ! grep -q $'\033' out err
+        ok "show passes no control character on"
+        stands "0 1 0 0" 0 10.1.0.0/16 10.1.0.0/16
+        run peer set nolink2 "$peer" --upgrade auto --post-quantum require
+        exits 0 && grep -qx upgrade=auto applied && grep -qx post_quantum=require applied
+        ok "peer set sends both policies"
+        stands "0 1 0 0" 0 10.1.0.0/16 10.1.0.0/16
+        printf '%s\n' upgrade=off post_quantum=off >>text
+        run peer set nolink2 "$peer" --keepalive 5
+        exits 0 && ! grep -qE '^(upgrade|post_quantum)=' applied
+        ok "peer set sends no policy that was not named"
         key=$(wg genkey)
         stands "0 1 0 0" 0 "10.1.0.0/16" "10.1.0.0/16"
         { echo "public_key=$(wg pubkey <<<"$key" | base64 -d | od -An -tx1 -v | tr -d ' \n')"; echo allowed_ip=10.3.0.0/16; } >>text

@@ -53,6 +53,9 @@ write 10.9.0.1/24 10.9.0.2/32 "ListenPort = 70000"
 refused "a port too high" "4:14: ListenPort: .*70000"
 write 10.9.0.1/24 10.9.0.2/32 "Colour = blue"
 refused "an unknown key" "4:1: .*Colour"
+write 10.9.0.1/24 10.9.0.2/32
+printf 'PostQuantum = require\nUpgrade = off\n' >>"$CONF"
+refused "policies that contradict each other" "10:1: PostQuantum: 'require' excludes Upgrade = off: .*change one"
 write 10.9.0.1/24 10.9.0.2/32 "PrivateKeyFile = $TMP/none.key"
 sed -i '/^PrivateKey /d' "$CONF"
 refused "a key file that is not there" ".*none\.key"
@@ -131,6 +134,39 @@ like "through all this not one ping was lost" "$(cat "$TMP/ping")" " 0% packet l
 is "nor was there a new handshake" "$(handshake a "$A")" "$first"
 ok "adit down" on a "$ADIT" down "$A"
 nothing "after down"
+
+echo "# ---- what a peer may be upgraded to"
+policy() { on a "$ADIT" show --json "$A" | $PYTHON -c 'import json, sys; p = json.load(sys.stdin)["links"][0]["peers"][0]; print(p["upgrade"], p["post_quantum"])'; }
+write 10.9.0.1/24 10.9.0.2/32
+printf 'Upgrade = off\nPostQuantum = off\n' >>"$CONF"
+ok "a file that says Upgrade = off, PostQuantum = off" on a "$ADIT" up "$CONF"
+is "it is so" "$(policy)" "off off"
+like "adit show says so" "$(on a "$ADIT" show "$A")" "^ *upgrade: .*Upgrade = off"
+ok "the link works" reaches a 10.9.0.2
+lacks "wg is told nothing of it" "$(printf 'get=1\n\n' | on a $PYTHON tests/e2e/tool.py uapi "$A")" "upgrade"
+ok "adit save" on a "$ADIT" save "$A" "$TMP/saved.conf"
+ok "keeps the one" grep -Fxq "Upgrade = off" "$TMP/saved.conf"
+ok "and the other" grep -Fxq "PostQuantum = off" "$TMP/saved.conf"
+write 10.9.0.1/24 10.9.0.2/32
+ok "reload without them" on a "$ADIT" reload "$CONF"
+is "both are the default again" "$(policy)" "auto auto"
+ok "adit save" on a "$ADIT" save "$A" "$TMP/saved.conf"
+not_ok "writes neither" grep -Eq "^(Upgrade|PostQuantum)" "$TMP/saved.conf"
+printf 'PostQuantum = require\n' >>"$CONF"
+if grep -aqE 'crypto_kem_mlkem768_|EVP_PKEY_encapsulate' "$ADITD"; then # the names of what it is linked with
+        ok "PostQuantum = require, of a build that has ML-KEM" on a "$ADIT" reload "$CONF"
+        is "is so" "$(policy)" "auto require"
+        must on a "$ADIT" down "$A"
+else
+        not_ok "PostQuantum = require, of a build without ML-KEM" on a "$ADIT" reload "$CONF"
+        like "it says whose, what, and what to do" "$(cat "$TMP/out")" \
+                "peer $(sed 's/[+]/[+]/g' <<<"$PUB_b"): PostQuantum: 'require': this build of aditd has no ML-KEM; .*libsodium 1\.0\.22"
+        is "nothing was changed" "$(policy)" "auto auto"
+        must on a "$ADIT" down "$A"
+        not_ok "a link does not come up without what its file requires" on a "$ADIT" up "$CONF"
+        like "and says so, too" "$(cat "$TMP/out")" "PostQuantum: 'require': this build of aditd has no ML-KEM"
+        nothing "a requirement that cannot be kept"
+fi
 
 echo "# ---- routes"
 write 10.9.0.1/24 0.0.0.0/0,::/0

@@ -97,17 +97,39 @@ is "and who has not" "$(ips "$PUB_c")" "(none)"
 ok "the route stayed" routed 10.60.0.1
 is "all this without a new handshake" "$(handshake a "$A")" "$first"
 
+echo "# ---- what a peer may be upgraded to"
+policy() { echo "$(json peers.0.upgrade) $(json peers.0.post_quantum)"; }
+is "without a word it is both sides' best" "$(policy)" '"auto" "auto"'
+ok "peer set --upgrade off" adit peer set "$A" lisbon --upgrade off
+is "is off, and the other as it was" "$(policy)" '"off" "auto"'
+is "with what it refuses is status 1" "$(status adit peer set "$A" lisbon --post-quantum require)" 1
+like "and says of whom, what, and what to do" "$(adit peer set "$A" lisbon --post-quantum require 2>&1)" \
+        "^adit: $A: peer lisbon: PostQuantum: 'require' excludes Upgrade = off: .*change one of the two$"
+is "both at once too" "$(status adit peer set "$A" lisbon --upgrade off --post-quantum require)" 1
+is "nothing was changed" "$(policy)" '"off" "auto"'
+ok "peer set of another thing" adit peer set "$A" lisbon --keepalive 5
+is "leaves it alone" "$(policy)" '"off" "auto"'
+ok "peer set of both" adit peer set "$A" lisbon --upgrade AUTO --post-quantum off
+is "is so" "$(policy)" '"auto" "off"'
+like "adit show says so" "$(adit show "$A")" "^ *upgrade: .*\(PostQuantum = off\)$"
+ok "a word that is none is refused" [ "$(status adit peer set "$A" lisbon --upgrade require)" = 2 ]
+ok "packets pass all the while" reaches a 10.9.0.2
+is "the state has a name" "$(json peers.0.upgrade_state | grep -Ec '^"[a-z-]+"$')" 1
+ok "back to the default" adit peer set "$A" lisbon --post-quantum auto
+is "as it was" "$(policy)" '"auto" "auto"'
+
 echo "# ---- save and reload"
 ok "reload undoes what was not saved" adit reload "$CONF"
 is "no peer is left" "$(on a wg show "$A" peers)" ""
-must adit peer add "$A" "$PUB_b" --name berlin --endpoint 192.0.2.2:51820 --allowed-ips 10.9.0.2/32,10.20.0.0/24 --preshared-key "$TMP/ab.psk"
+must adit peer add "$A" "$PUB_b" --name berlin --endpoint 192.0.2.2:51820 --allowed-ips 10.9.0.2/32,10.20.0.0/24 --preshared-key "$TMP/ab.psk" --post-quantum off
 ok "save" adit save "$A"
 is "its file is its owner's alone" "$(stat -c %a "$CONF")" 600
 ok "adit check likes what was saved" "$ADIT" check "$CONF"
-for line in "Name = berlin" "PublicKey = $PUB_b" "PresharedKey = $(cat "$TMP/ab.psk")" "PrivateKey = $KEY_a" "Endpoint = 192.0.2.2:51820" "ListenPort = 51820"; do
+for line in "Name = berlin" "PublicKey = $PUB_b" "PresharedKey = $(cat "$TMP/ab.psk")" "PrivateKey = $KEY_a" "Endpoint = 192.0.2.2:51820" "ListenPort = 51820" "PostQuantum = off"; do
         ok "it has ${line%% *}" grep -Fxq -- "$line" "$CONF"
 done
 ok "reload keeps what was saved" adit reload "$CONF"
+is "the policy among it" "$(policy)" '"auto" "off"'
 ok "it works" reaches a 10.20.0.1
 ok "down, and up from it" adit down "$A"
 must own_etc a "$ADIT" up "$CONF"

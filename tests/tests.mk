@@ -45,13 +45,13 @@ $(BUILD)/tests/bench/micro: $(MICRO_OBJS) $(AR_proto) $(AR_kernel) $(AR_crypto)
 	$(Q)$(call link_test,)
 
 # What the e2e scripts run beside adit and aditd.
-E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(BUILD)/tests/faults.so
+E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(patsubst tests/faults/%.c,$(BUILD)/tests/%.so,$(wildcard tests/faults/*.c))
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,)
 
 # Preloaded into whatever aditd is under test: never itself with a sanitizer.
-$(BUILD)/tests/faults.so: tests/faults/faults.c | $(BUILD)/.pkgs
+$(BUILD)/tests/%.so: tests/faults/%.c | $(BUILD)/.pkgs
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 

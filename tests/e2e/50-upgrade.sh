@@ -73,7 +73,7 @@ ok "4 MiB back, over IPv6" arrived 30
 
 echo "# ---- a second one: they know each other by now"
 first=$(handshake a "$A")
-on a ping -n -q -i 0.02 -W 3 10.9.0.2 >"$TMP/ping" 2>&1 & ping=$!
+on a ping -n -i 0.02 -W 3 10.9.0.2 >"$TMP/ping" 2>&1 & ping=$!
 policy a "$PUB_b" --post-quantum off
 newer() { [ "$(handshake a "$A")" != "$first" ]; }
 ok "a change of what is allowed makes a new session at once" wait_for 10 newer
@@ -95,7 +95,8 @@ is "what S2 carries first is no frame" "$(awk '$3 == "S2" && $2 == "data" { prin
 is "S2: a offers at once, b accepts" "$(of S2 '^[A-Z]+$' | uniq)" $'out OFFER\nin ACCEPT'
 between "user packets on S1: the one ping that began it" "$(of S1 IPv | wc -l)" 1 2
 is "and nothing else on either" "$(of 'S[12]' '' | grep -Evc 'empty|IPv4|HELLO|OFFER|ACCEPT')" 0
-is "nor user packets on S2, with pings all the while" "$(of S2 IPv)" ""
+# Until a has heard that b still has the child of S1, which takes a packet there and back.
+between "user packets on S2, with pings all the while: hardly any" "$(of S2 IPv | wc -l)" 0 5
 opens='empty|IPv[46]'
 [ "$KEM_BEFORE" = None ] && [ "$CIPHER" != AEGIS-256 ] || opens=sealed # what nobody opens who knows a's ephemeral keys alone
 between "user packets on the child of S1, both ways" "$(of C1 "^($opens)$" | wc -l)" 2000 1000000
@@ -143,7 +144,7 @@ touch "$TMP/enough"
 ok "and all of it was right" arrived 30
 kill -INT $(running a ping)
 wait "$ping"
-like "no ping was lost in all this" "$(cat "$TMP/ping")" " 0% packet loss"
+is "no ping was lost in all this" "$(unanswered "$TMP/ping")" ""
 must on a wg set "$A" listen-port 51821
 
 echo "# ---- b starts anew: as soon as without an upgrade"

@@ -273,6 +273,8 @@ peer() { # SPACE DEVICE FIELD...: what adit shows of its only peer, with bars be
 peer = json.load(sys.stdin)["links"][0]["peers"][0]
 print(*(peer[field] for field in sys.argv[1:]), sep="|")' "${@:3}"
 }
+# The numbers of a ping's packets that were not answered, of its output; the last may still be on its way.
+unanswered() { sed -n 's/.*bytes from.*icmp_seq=\([0-9]*\).*/\1/p' "$1" | sort -n | awk '$1 > last + 1 { print last + 1 "-" $1 - 1 } { last = $1 } END { if (!last) print "all" }'; } # FILE
 # What its daemon dropped by reason, but for the kernel's own multicast, which has no peer.
 dropped() { # SPACE DEVICE
         on "$1" "$ADIT" show "$2" --json | $PYTHON -c 'import json, sys

@@ -3,7 +3,8 @@
 # make bench      measure it beside others (root)                   make bench-scale   the same with 1 to 10,000 peers
 # make bench-micro  ns and instructions of the hot functions        make install  honours DESTDIR and PREFIX
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
-#            SODIUM_DIR=prefix (its include and lib in place of the system's libsodium; `scripts/newest-libsodium` makes one)
+#            SODIUM_DIR=prefix (its include and lib in place of the system's libsodium; `scripts/newest libsodium` makes one)
+#            OPENSSL_DIR=prefix (the same for OpenSSL, from 3.5; `scripts/newest openssl` makes one)
 
 BUILD    ?= build
 PREFIX   ?= /usr/local
@@ -58,15 +59,23 @@ endif
 HAVE_IPSEC_MB ?= $(shell $(CC) -include intel-ipsec-mb.h -E -x c /dev/null >/dev/null 2>&1 && echo -DHAVE_IPSEC_MB)
 
 # Optional: ML-KEM-768. Where libsodium has none (crypto/mlkem.c asks its header), OpenSSL 3.5 gives it, and is linked only
-# then (--as-needed). HAVE_OPENSSL_MLKEM= builds without.
+# then (--as-needed). HAVE_OPENSSL_MLKEM= builds without. One of OPENSSL_DIR may want a newer libc than is linked here.
+ifdef OPENSSL_DIR
+$(if $(wildcard $(OPENSSL_DIR)/include/openssl/evp.h),,$(error OPENSSL_DIR: there is no $(OPENSSL_DIR)/include/openssl/evp.h))
+override OPENSSL_DIR := $(abspath $(OPENSSL_DIR))
+override BUILD := $(BUILD)/openssl
+HAVE_OPENSSL_MLKEM := -DHAVE_OPENSSL_MLKEM
+OPENSSL_CFLAGS := -I$(OPENSSL_DIR)/include
+OPENSSL_LIBS   := -L$(OPENSSL_DIR)/lib -Wl,-rpath,$(OPENSSL_DIR)/lib -Wl,--allow-shlib-undefined -lcrypto
+endif
 HAVE_OPENSSL_MLKEM ?= $(shell pkg-config --exists 'libcrypto >= 3.5' 2>/dev/null && echo -DHAVE_OPENSSL_MLKEM)
 HAVE := $(HAVE_IPSEC_MB) $(HAVE_OPENSSL_MLKEM)
-PKGS_HAVE := $(if $(HAVE_OPENSSL_MLKEM),libcrypto)
+PKGS_HAVE := $(if $(OPENSSL_DIR),,$(if $(HAVE_OPENSSL_MLKEM),libcrypto))
 
-PKG_CFLAGS := $(SODIUM_CFLAGS) $(shell pkg-config --cflags $(PKGS) $(PKGS_HAVE) 2>/dev/null)
+PKG_CFLAGS := $(SODIUM_CFLAGS) $(OPENSSL_CFLAGS) $(shell pkg-config --cflags $(PKGS) $(PKGS_HAVE) 2>/dev/null)
 CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' $(HAVE) \
               $(PKG_CFLAGS) $(CFLAGS)
-LIBS     := $(SODIUM_LIBS) $(shell pkg-config --libs $(PKGS) $(PKGS_HAVE) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
+LIBS     := $(SODIUM_LIBS) $(OPENSSL_LIBS) $(shell pkg-config --libs $(PKGS) $(PKGS_HAVE) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
 
 Q := $(if $(V),,@)
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))

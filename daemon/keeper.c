@@ -17,6 +17,8 @@
 
 enum { END_WAIT_MS = 2000, END_STEP_MS = 5 };
 enum { EVENTS = 16, RETRY = 500000000 /* ns */ };
+/* Of routes that change all the time, and with thousands of endpoints, a look once in a while must do. */
+enum { EGRESS_DELAY = 500000000 /* ns */ };
 
 uint64_t keeper_now(void)
 {
@@ -105,7 +107,10 @@ static void on_link(struct keeper *keeper)
         int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed, &paths);
 
         if (error || changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
-        if (paths || error == -ENOBUFS) tell_paths(keeper);
+        if (paths || error == -ENOBUFS) {
+                tell_paths(keeper);
+                if (keeper->egress_due == UINT64_MAX) keeper->egress_due = keeper_now() + EGRESS_DELAY;
+        }
         /* Down, it lost its routes; they are put back when it is up. */
         if (changed && info.was_down) keeper->host_due = true;
         if (error == -ENOBUFS) keeper->host_due = true;
@@ -145,6 +150,7 @@ static void arm(struct keeper *keeper)
 {
         uint64_t deadline = names_deadline(keeper);
 
+        if (keeper->egress_due < deadline) deadline = keeper->egress_due;
         if ((keeper->link_untold || keeper->paths_untold) && deadline > keeper_now() + RETRY)
                 deadline = keeper_now() + RETRY;
         struct itimerspec at = { 0 };
@@ -167,6 +173,7 @@ static void loop(struct keeper *keeper)
                 for (int i = 0; i < count && !keeper->stop; i++)
                         dispatch(keeper, events[i].data.ptr);
                 names_tick(keeper);
+                if (keeper->egress_due <= keeper_now()) renew_egress_mtu(keeper);
                 if (keeper->link_untold) tell_link(keeper);
                 if (keeper->paths_untold) tell_paths(keeper);
         }
@@ -213,6 +220,7 @@ int keeper_run(const struct keeper_options *options)
                                         .sockets = { .v4 = -1, .v6 = -1 },
                                         .listeners = { { .fd = -1 }, { .fd = -1 } },
                                         .ipc = -1,
+                                        .egress_due = UINT64_MAX,
                                         .transaction.status = -1 };
 
         keeper.options = options;

@@ -72,18 +72,15 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
         if (!ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text)) finish(keeper, EBUSY, 0, no_answer(keeper), NULL, 0);
 }
 
-/* The host's state with the names replaced by the addresses they resolved to, for the MTU of their routes. */
-static bool host_apply_resolved(struct keeper *keeper, const struct host_state *wanted, struct host_error *error)
+/* For the MTU of their routes. */
+bool apply_resolve(const struct keeper *keeper, const struct host_state *state, struct host_state *copy)
 {
-        struct host_state copy = *wanted;
-        struct host_endpoint *endpoints = calloc(copy.endpoint_count ? copy.endpoint_count : 1, sizeof *endpoints);
+        size_t count = state->endpoint_count;
+        struct host_endpoint *endpoints = calloc(count ? count : 1, sizeof *endpoints);
 
-        if (!endpoints) {
-                *error = (struct host_error){ ENOMEM, "out of memory" };
-                return false;
-        }
-        for (size_t i = 0; i < copy.endpoint_count; i++) {
-                endpoints[i] = wanted->endpoints[i];
+        if (!endpoints) return false;
+        for (size_t i = 0; i < count; i++) {
+                endpoints[i] = state->endpoints[i];
                 for (unsigned n = 0; n < keeper->name_count; n++) {
                         const struct name *name = &keeper->names[n];
                         const union socket_address *at = &name->address;
@@ -93,9 +90,21 @@ static bool host_apply_resolved(struct keeper *keeper, const struct host_state *
                         break;
                 }
         }
-        copy.endpoints = endpoints;
-        bool applied = host_apply(keeper->host, &copy, error);
-        free(endpoints);
+        *copy = *state;
+        copy->endpoints = endpoints;
+        return true;
+}
+
+static bool host_apply_resolved(struct keeper *keeper, const struct host_state *wanted, struct host_error *error)
+{
+        struct host_state resolved;
+
+        if (!apply_resolve(keeper, wanted, &resolved)) {
+                *error = (struct host_error){ ENOMEM, "out of memory" };
+                return false;
+        }
+        bool applied = host_apply(keeper->host, &resolved, error);
+        free(resolved.endpoints);
         return applied;
 }
 
@@ -182,6 +191,7 @@ static void committed(struct keeper *keeper, const struct ipc_message *message)
         keeper->current_pool = !keeper->current_pool;
         keeper->generation++;
         names_set(keeper, &keeper->current, whole);
+        renew_egress_mtu(keeper);
         tell_link(keeper);
         finish(keeper, 0, 0, "", NULL, 0);
 }

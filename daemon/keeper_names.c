@@ -196,6 +196,7 @@ static void use(struct keeper *keeper, struct name *name, const struct answer *a
         name->due = UINT64_MAX; /* again when handshakes stay unanswered */
         tell_endpoint(keeper, name, true);
         apply_host_again(keeper);
+        renew_egress_mtu(keeper);
 }
 
 static void back_off(struct name *name, int error)

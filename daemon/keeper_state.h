@@ -71,6 +71,8 @@ struct keeper {
         struct name *names; /* NAMES_MAX */
         unsigned name_count, resolving;
         uint32_t next_id;
+        uint32_t egress_mtu;            /* of the ways to the peers, as last looked up; 0: not known */
+        uint64_t egress_due;            /* when to look it up again; UINT64_MAX: not now */
         bool link_untold, paths_untold; /* the tunnel process had no room for the news */
         bool host_due;                  /* the host's state is to be put right when nothing else is going on */
         bool link_away;                 /* the interface is in another namespace, or gone */
@@ -94,6 +96,8 @@ bool keeper_start(struct keeper *keeper);
 
 /* keeper_tunnel.c: a message of the tunnel process; and to it, what the interface's state and MTU are now. */
 void tell_link(struct keeper *keeper);
+/* Looks the MTU of the ways to the peers up; told with the interface's when it is another. */
+void renew_egress_mtu(struct keeper *keeper);
 void tell_paths(struct keeper *keeper);
 void serve_tunnel(struct keeper *keeper);
 /* It ended: prints what it said before. */
@@ -116,6 +120,8 @@ void apply_show(struct keeper *keeper, struct client *client, bool secrets);
 void apply_result(struct keeper *keeper, const struct ipc_message *message);
 /* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. */
 void apply_host_again(struct keeper *keeper);
+/* The host's state with names replaced by the addresses they resolved to; to be freed: (*copy).endpoints. */
+bool apply_resolve(const struct keeper *keeper, const struct host_state *state, struct host_state *copy);
 
 /* keeper_names.c: endpoints given by name, resolved in a child each. */
 /* `replace`: also where the peer has another endpoint now (a reload undoes live edits). */

@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ static void set_mark(struct keeper *keeper, const struct ipc_message *request)
         keeper->current.fwmark = mark;
         keeper->current.mark_chosen = false;
         apply_host_again(keeper);
+        renew_egress_mtu(keeper);
 }
 
 static void on_event(struct keeper *keeper, const struct ipc_message *message)
@@ -86,7 +88,7 @@ static bool is_here(struct keeper *keeper, struct link_info *info)
 void tell_link(struct keeper *keeper)
 {
         struct link_info info;
-        struct ipc_message message = { .type = IPC_LINK };
+        struct ipc_message message = { .type = IPC_LINK, .link.egress_mtu = keeper->egress_mtu };
 
         if (is_here(keeper, &info)) {
                 message.link.here = 1;
@@ -94,6 +96,20 @@ void tell_link(struct keeper *keeper)
                 message.link.up = info.up;
         }
         keeper->link_untold = keeper_post(keeper, &message, NULL, 0) == -EAGAIN;
+}
+
+void renew_egress_mtu(struct keeper *keeper)
+{
+        struct host_state resolved;
+        uint32_t before = keeper->egress_mtu;
+
+        keeper->egress_due = UINT64_MAX;
+        if (!apply_resolve(keeper, &keeper->current, &resolved)) return; /* no memory: the old one stands */
+        keeper->egress_mtu = host_egress_mtu(keeper->host, &resolved, keeper->mark, !keeper->link_away);
+        free(resolved.endpoints);
+        if (keeper->egress_mtu == before) return;
+        log_print(LOG_DEBUG, "the MTU of the ways to the peers is %u", keeper->egress_mtu);
+        tell_link(keeper);
 }
 
 void tell_paths(struct keeper *keeper)
@@ -110,6 +126,7 @@ static void on_tunnel_ready(struct keeper *keeper)
                 return;
         }
         keeper->tunnel_ready = true;
+        renew_egress_mtu(keeper);
         tell_link(keeper);
         if (!keeper->options->config) keeper_ready(keeper); /* else when the configuration is applied */
 }

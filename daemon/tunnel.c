@@ -68,8 +68,7 @@ static void tell_abilities(struct engine *engine)
 
                 if (!cipher) continue;
                 costs[id] = upgrade_cost(cipher_cost(cipher));
-                log_print(LOG_DEBUG, "%s by %s: %u ns a packet", cipher->name, cipher->implementation,
-                          cipher_cost(cipher));
+                log_print(LOG_DEBUG, "%s by %s", cipher->name, cipher->implementation);
         }
         if (mlkem_available()) log_print(LOG_DEBUG, "ML-KEM-768 by %s", mlkem_implementation());
         else log_print(LOG_DEBUG, "ML-KEM is not available");

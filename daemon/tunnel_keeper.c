@@ -166,6 +166,7 @@ static void set_link(struct tunnel *tunnel, const struct ipc_message *message)
 {
         tunnel->link_here = message->link.here;
         tunnel->device.mtu = message->link.mtu;
+        engine_set_egress_mtu(tunnel->engine, message->link.egress_mtu);
         if (!message->link.here) return; /* the main loop asks the TUN itself */
         if (message->link.mtu) engine_set_mtu(tunnel->engine, message->link.mtu);
         config_set_up(tunnel, message->link.up);

@@ -19,16 +19,30 @@ static uint64_t load64(const uint8_t *bytes)
         return word;
 }
 
-/* The last 0..7 bytes, padded with zeros behind them. */
+/* The last 0..7 bytes, padded with zeros behind them. Each part begins at an even place, as the words that are summed. */
 static uint64_t sum_tail(const uint8_t *bytes, size_t len)
 {
-        uint8_t last[sizeof(uint64_t)] = { 0 };
-        uint64_t word;
+        uint8_t last[sizeof(uint16_t)] = { 0 };
+        uint64_t sum = 0;
+        uint32_t word;
+        uint16_t half;
 
-        for (size_t i = 0; i < len; i++)
-                last[i] = bytes[i];
-        word = load64(last);
-        return (word & 0xffffffff) + (word >> 32);
+        if (len & 4) {
+                memcpy(&word, bytes, sizeof word);
+                sum += word;
+                bytes += sizeof word;
+        }
+        if (len & 2) {
+                memcpy(&half, bytes, sizeof half);
+                sum += half;
+                bytes += sizeof half;
+        }
+        if (len & 1) {
+                last[0] = bytes[0];
+                memcpy(&half, last, sizeof half);
+                sum += half;
+        }
+        return sum;
 }
 
 /* Halves of 32 bits are summed apart: no carry is lost, and the chains do not wait for one another. */

@@ -132,6 +132,12 @@ int host_link(struct host *host, struct link_info *out)
         return host->journal.ifindex ? netlink_link_by_index(host->netlink, host->journal.ifindex, out) : -ENODEV;
 }
 
+uint32_t host_egress_mtu(struct host *host, const struct host_state *state, uint32_t mark, bool here)
+{
+        return egress_mtu(host->netlink, here ? host->journal.ifindex : 0, mark, state->endpoints,
+                          state->endpoint_count);
+}
+
 /* One change: `ours` is what may be removed on the way. */
 
 static bool run_steps(struct host *host, const struct steps_link *link, const struct plan_step *steps, size_t count,

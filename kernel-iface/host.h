@@ -35,5 +35,9 @@ bool host_undo(struct host *host, struct host_error *error);
 /* The link's index, name and MTU now, and whether it is up; -ENODEV once it is elsewhere. The link is known by its
  * index since host_open(): a new name changes nothing. */
 int host_link(struct host *host, struct link_info *out);
+/* The least MTU of the ways out to those of `state`'s endpoints that are literal addresses, with the mark that our
+ * datagrams have now; of the default routes when there is none; 0: no way is known. Not through the link itself, which
+ * is not `here` when it is in another namespace. */
+uint32_t host_egress_mtu(struct host *host, const struct host_state *state, uint32_t mark, bool here);
 
 #endif

@@ -14,7 +14,7 @@ enum ipc_type {
         IPC_COMMIT,      /* apply what is held; answer IPC_RESULT */
         IPC_ABORT,       /* forget what is held; no answer */
         IPC_STATUS,      /* fd: a memfd to write UAPI_ADIT get lines to; value: 1 with secrets; answer IPC_RESULT */
-        IPC_LINK,        /* link: the interface's state and MTU as netlink tells */
+        IPC_LINK,        /* link: the interface's state and MTU as netlink tells, and the MTU of the ways out */
         IPC_ENDPOINT,    /* endpoint: a resolved address of a peer */
         IPC_REPLY,       /* reply: of BIND (with a descriptor for each family, IPv4 first) or MARK */
         IPC_PATHS,       /* routes or addresses of the host changed: forget cached source addresses */
@@ -52,7 +52,8 @@ struct ipc_message {
                         uint32_t mtu;
                         uint32_t up;
                         uint32_t here;
-                } link; /* here: 0 once it is in another namespace */
+                        uint32_t egress_mtu;
+                } link; /* here: 0 once in another namespace; egress_mtu: of the ways to the peers, 0: not known */
                 struct {
                         uint8_t public_key[PUBLIC_KEY_LEN];
                         union socket_address address;

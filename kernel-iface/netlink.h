@@ -62,10 +62,10 @@ int netlink_route_mtu(struct netlink *netlink, const union socket_address *addre
 /* Watches links, addresses, routes and rules of both families: a descriptor for epoll (non-blocking, close-on-exec), or
  * -errno. netlink_watch_read() takes all that is queued in one go, so that a storm of routes is one piece of news:
  * *changed with the newest *out if there was news of `ifindex`; *paths if a datagram of ours may now leave by another
- * way or from another address: any route, address or rule of the host changed or a link came or went, but those on
- * `ifindex`, those of ours, and the kernel's local and cached ones. 0; -ENODEV when the link left this namespace
- * (deleted or moved: the TUN tells which); -ENOBUFS when news were lost: ask with netlink_link(). *changed and *paths
- * hold in every case, and *paths is true when news were lost. */
+ * way, of another MTU, or from another address: any route, address or rule of the host changed, or a link came, went
+ * or got another MTU, but those on `ifindex`, those of ours, and the kernel's local and cached ones. 0; -ENODEV when
+ * the link left this namespace (deleted or moved: the TUN tells which); -ENOBUFS when news were lost: ask with
+ * netlink_link(). *changed and *paths hold in every case, and *paths is true when news were lost. */
 int netlink_watch_open(void);
 int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed, bool *paths);
 

@@ -30,14 +30,15 @@ int netlink_watch_open(void)
         return fd;
 }
 
-/* A link that goes down or away takes its IPv4 routes with it, and the kernel says no word of them. */
+/* A link that goes down or away takes its IPv4 routes with it, and the kernel says no word of them. News without a
+ * flag that changed is of an MTU, or of a carrier. */
 static bool link_is_path(struct nlmsghdr *header, int ifindex)
 {
         struct ifinfomsg *info = nlmsg_data(header);
 
         if (!nlmsg_valid_hdr(header, sizeof *info) || info->ifi_family != AF_UNSPEC) return false;
         if (info->ifi_index == ifindex) return false;
-        return header->nlmsg_type == RTM_DELLINK || info->ifi_change & IFF_UP;
+        return header->nlmsg_type == RTM_DELLINK || info->ifi_change & IFF_UP || !info->ifi_change;
 }
 
 static bool route_is_path(struct nlmsghdr *header, int ifindex)

@@ -29,18 +29,38 @@ static bool literal_address(const char *host, union socket_address *out)
         return fits;
 }
 
+/* The least of the routes to these that are literal addresses; 0: there is none. */
+static uint32_t least_route_mtu(struct netlink *netlink, int ifindex, uint32_t mark,
+                                const struct host_endpoint *endpoints, size_t count)
+{
+        uint32_t least = 0, mtu;
+
+        for (size_t i = 0; i < count; i++) {
+                union socket_address address;
+                if (!literal_address(endpoints[i].host, &address)) continue;
+                if (netlink_route_mtu(netlink, &address, mark, ifindex, &mtu)) continue;
+                if (!least || mtu < least) least = mtu;
+        }
+        return least;
+}
+
+uint32_t egress_mtu(struct netlink *netlink, int ifindex, uint32_t mark, const struct host_endpoint *endpoints,
+                    size_t count)
+{
+        /* Addresses that none but a default route leads to: those of RFC 7723, anycast for whoever is next. (0.0.0.0
+         * the kernel takes for this host.) Nothing is sent there. */
+        static const struct host_endpoint anywhere[] = { { .host = "192.0.0.9" }, { .host = "2001:1::1" } };
+        uint32_t mtu = least_route_mtu(netlink, ifindex, mark, endpoints, count);
+
+        return mtu ? mtu : least_route_mtu(netlink, ifindex, mark, anywhere, sizeof anywhere / sizeof anywhere[0]);
+}
+
 uint32_t wanted_mtu(struct netlink *netlink, int ifindex, const struct host_state *want)
 {
-        uint32_t least = has_v6(want) ? MTU_MIN_V6 : MTU_MIN;
-        uint32_t mtu = 0, route_mtu;
+        uint32_t least = has_v6(want) ? MTU_MIN_V6 : MTU_MIN, mtu;
 
         if (want->mtu) return want->mtu;
-        for (size_t i = 0; i < want->endpoint_count; i++) {
-                union socket_address address;
-                if (!literal_address(want->endpoints[i].host, &address)) continue;
-                if (netlink_route_mtu(netlink, &address, want->fwmark, ifindex, &route_mtu)) continue;
-                if (!mtu || route_mtu < mtu) mtu = route_mtu;
-        }
+        mtu = least_route_mtu(netlink, ifindex, want->fwmark, want->endpoints, want->endpoint_count);
         if (!mtu) return MTU_DEFAULT;
         if (mtu < least + MTU_OVERHEAD) return least;
         return mtu - MTU_OVERHEAD < MTU_MAX ? mtu - MTU_OVERHEAD : MTU_MAX;

@@ -3,11 +3,12 @@
 #       left  192.0.2.1 e0 ======== e0 192.0.2.2  right          the tunnel inside: 10.9.0.1 and 10.9.0.2, MTU 1420
 #
 # link_up sets what the measures use: `near` and `far` (addresses), `pids_left` and `pids_right` (every process of each daemon),
-# and `uapi` (yes: `wg` can set it).
+# and `uapi` (yes: `wg` can set it). An aditd is held to WireGuard's own cipher (Upgrade = off), or to what CIPHER= names, and has
+# shown by then that its session has that one.
 # shellcheck shell=bash disable=SC2034,SC2154
 LEFT=adit-bench-$$-l RIGHT=adit-bench-$$-r # namespaces
 LINK_L=abl$$ LINK_R=abr$$                  # tunnels: /var/run/wireguard is everybody's, so the names are ours alone
-MTU=1420
+MTU=1420 PLAIN_CIPHER=ChaCha20-Poly1305
 pids_left='' pids_right='' near='' far='' uapi='' veth_off=''
 
 fail() { echo "bench: $*" >&2; exit 1; }
@@ -53,10 +54,10 @@ end_all() { # NAMESPACE...
 }
 
 # A contender of CONTENDERS, taken apart: `kind` (veth, wireguard-go, openvpn, adit), `program` and `environment` of the daemon,
-# and the switches of scripts/bench.
+# the `cipher` that its session must have (empty: nothing is asked for, and nothing looked at), and the switches of scripts/bench.
 parse() { # NAME[:SWITCH=VALUE,...]
         local item items=()
-        kind=adit program=$ADITD environment=() without='' veth_off='' only=''
+        kind=adit program=$ADITD environment=() without='' veth_off='' only='' mtu=$MTU cipher=$PLAIN_CIPHER
         case $1 in veth | openvpn | wireguard-go*) kind=${1%%[:@]*} ;; esac
         case $1 in wireguard-go*) kind=wireguard-go program=${WIREGUARD_GO:-} environment=(LOG_LEVEL=error) ;; esac
         [ "$1" = "${1#*:}" ] || IFS=, read -ra items <<<"${1#*:}"
@@ -66,13 +67,17 @@ parse() { # NAME[:SWITCH=VALUE,...]
                 WITHOUT=*) without=${item#*=} ;;
                 VETH_OFF=*) veth_off=${item#*=} ;;
                 ONLY=*) only=${item#*=} ;;
+                MTU=*) mtu=${item#*=} ;;
+                CIPHER=any) cipher='' ;;
+                CIPHER=*) cipher=${item#*=} ;;
                 *) environment+=("$item") ;;
                 esac
         done
+        [ "$kind" = adit ] || cipher=''
 }
 
 # Drops from CONTENDERS what cannot be had here, with a note; finds the newest wireguard-go, and which implementation of
-# ChaCha20-Poly1305 each aditd takes: `ciphers`, "NAME IMPLEMENTATION; ...".
+# its cipher each aditd takes: `ciphers`, "NAME IMPLEMENTATION; ...", with the cipher before it where it is not WireGuard's.
 choose_contenders() {
         local contender kept=()
         ciphers='' default_cipher=''
@@ -89,29 +94,37 @@ choose_contenders() {
 }
 
 find_cipher() { # CONTENDER, taken apart; fails when it asks for a cipher that is not there, or that is no other than adit's own
-        local name=${1%%[:@]*} cipher
+        local name=${1%%[:@]*} by
         [[ "; $ciphers" != *"; $name "* ]] || return 0
-        cipher=$(cipher_of "${environment[@]}")
-        [ "$1" != adit ] || default_cipher=$cipher
-        if [ "${environment[*]}" != "${environment[*]#ADIT_CIPHERS=}" ] && [ ${#environment[@]} = 1 ]; then
-                [ -n "$cipher" ] || { note "$name: not in this build or on this machine, left out"; return 1; }
-                [ "$cipher" != "$default_cipher" ] || { note "$name: no other than adit here, left out"; return 1; }
+        [ -x "$program" ] || { note "$name: there is no $(basename "$(dirname "$program")")/$(basename "$program"), left out"; return 1; }
+        by=$(cipher_by "${cipher:-$PLAIN_CIPHER}" "${environment[@]}")
+        [ "$1" != adit ] || default_cipher=$by
+        if [ "$cipher" != "$PLAIN_CIPHER" ]; then
+                if [ -n "$cipher" ] && [ -z "$by" ] && grep -q ' by .* ns a packet' "$tmp/cipher"; then
+                        note "$name: no $cipher in this build or on this machine, left out"
+                        return 1
+                fi
+                by="${cipher:-unverified} ${by:-unknown}"
+        elif [ "${environment[*]}" != "${environment[*]#ADIT_CIPHERS=}" ] && [ ${#environment[@]} = 1 ]; then
+                [ -n "$by" ] || { note "$name: not in this build or on this machine, left out"; return 1; }
+                [ "$by" != "$default_cipher" ] || { note "$name: no other than adit here, left out"; return 1; }
         fi
-        ciphers+="${ciphers:+; }$name ${cipher:-unknown}"
+        ciphers+="${ciphers:+; }$name ${by:-unknown}"
 }
 
-# What an aditd says that it takes; nothing when it does not start, or is of another time.
-cipher_of() { # VAR=VALUE...
-        local tries
+# Whose code an aditd says that it takes for a cipher; nothing when it has none, does not start, or is of another time.
+cipher_by() { # CIPHER VAR=VALUE...
+        local tries wanted=$1
+        shift
         : >"$tmp/cipher"
         on "$LEFT" timeout 10 env "$@" LOG_LEVEL=verbose "$program" -f "$LINK_L" >"$tmp/cipher" 2>&1 </dev/null &
         for tries in {1..100}; do
-                if grep -q ' by \|: ready' "$tmp/cipher" || ! kill -0 $! 2>/dev/null; then break; fi
+                if grep -q ': ready' "$tmp/cipher" || ! kill -0 $! 2>/dev/null; then break; fi
                 sleep 0.05
         done
         end_all "$LEFT"
         wait
-        sed -n 's/.*ChaCha20-Poly1305 by //p' "$tmp/cipher"
+        sed -n "s/.*$wanted by //p" "$tmp/cipher" | sed 's/: .*//'
 }
 
 find_wireguard_go() {
@@ -146,9 +159,9 @@ link_up() { # NAME[:SWITCH=VALUE,...]
         case $kind in
         veth) near=192.0.2.1 far=192.0.2.2 ;;
         openvpn) openvpn_up || return 1 ;;
-        *) wireguard_up || return 1 ;;
+        *) wireguard_up '' || return 1 ;;
         esac
-        answered || return 1
+        { answered && carried 10; } || return 1
         [ "$kind" = veth ] || pids_left=$(ip netns pids "$LEFT") pids_right=$(ip netns pids "$RIGHT")
 }
 
@@ -167,13 +180,36 @@ veth_features() { # on|off: those of VETH_OFF, both ends
 }
 
 # wireguard-go and aditd are called and set up alike.
-wireguard_up() {
+wireguard_up() { # ENDPOINT: not empty, there the left end finds the right, calls it at once, and is answered
+        local find=(endpoint 192.0.2.2:51820) answer=(endpoint 192.0.2.1:51820)
+        [ -z "$1" ] || find=(endpoint "$1" persistent-keepalive 25) answer=()
         wireguard_end "$LEFT" "$LINK_L" 1 && wireguard_end "$RIGHT" "$LINK_R" 2 &&
-                wg set "$LINK_L" private-key "$tmp/l.key" listen-port 51820 \
-                        peer "$(cat "$tmp/r.pub")" allowed-ips 10.9.0.2/32 endpoint 192.0.2.2:51820 >>"$tmp/log" 2>&1 &&
                 wg set "$LINK_R" private-key "$tmp/r.key" listen-port 51820 \
-                        peer "$(cat "$tmp/l.pub")" allowed-ips 10.9.0.1/32 endpoint 192.0.2.1:51820 >>"$tmp/log" 2>&1 &&
-                uapi=yes
+                        peer "$(cat "$tmp/l.pub")" allowed-ips 10.9.0.1/32 "${answer[@]}" >>"$tmp/log" 2>&1 &&
+                wg set "$LINK_L" private-key "$tmp/l.key" listen-port 51820 \
+                        peer "$(cat "$tmp/r.pub")" allowed-ips 10.9.0.2/32 "${find[@]}" >>"$tmp/log" 2>&1 &&
+                hold_to_cipher && uapi=yes
+}
+
+# WireGuard's own needs that nothing else is agreed on. An aditd of before the upgrade has no such key: CIPHER=any.
+hold_to_cipher() {
+        [ "$cipher" = $PLAIN_CIPHER ] || return 0
+        "$ADIT" peer set "$LINK_L" "$(cat "$tmp/r.pub")" --upgrade off >>"$tmp/log" 2>&1 &&
+                "$ADIT" peer set "$LINK_R" "$(cat "$tmp/l.pub")" --upgrade off >>"$tmp/log" 2>&1
+}
+
+# Both ends' sessions have the cipher that is to be measured; else $tmp/log tells what they have instead.
+carried() { # SECONDS
+        local deadline=$((SECONDS + $1))
+        [ -n "$cipher" ] || return 0
+        until carries "$LINK_L" "$tmp/r.pub" && carries "$LINK_R" "$tmp/l.pub"; do
+                [ $SECONDS -lt $deadline ] || { cp "$tmp/carries" "$tmp/log"; return 1; }
+                sleep 0.05
+        done
+}
+
+carries() { # LINK FILE-OF-PEER
+        "$ADIT" show "$1" --json 2>&1 | python3 "$root/scripts/bench-report.py" carries "$(cat "$2")" "$cipher" >"$tmp/carries" 2>&1
 }
 
 wireguard_end() { # NAMESPACE LINK NUMBER
@@ -182,7 +218,7 @@ wireguard_end() { # NAMESPACE LINK NUMBER
         [ -z "$without" ] || command=("$BUILD/tests/bench/without" "$features" "${command[@]}")
         on "$host" timeout 10 "${command[@]}" "$link" >>"$tmp/log" 2>&1 </dev/null || { echo "exit $? of: ${command[*]}" >>"$tmp/log"; return 1; }
         ip -n "$host" address add "10.9.0.$number/24" dev "$link" >>"$tmp/log" 2>&1 &&
-                ip -n "$host" link set "$link" mtu $MTU up >>"$tmp/log" 2>&1
+                ip -n "$host" link set "$link" mtu "$mtu" up >>"$tmp/log" 2>&1
 }
 
 # TLS with a certificate made for this run at each end, each knowing the other's fingerprint; in user space, like the others.

@@ -31,6 +31,17 @@ measures() {
         [ "$uapi" != yes ] || measure handshakes # the last, for it leaves peers behind
 }
 
+# After all that is measured of the link: whether it still was what it should be; and what ends it.
+last_measures() {
+        if ! carried 0; then
+                note "${contender%%:*}: round $round: after it was measured, $(cat "$tmp/log")"
+                gone+=("$contender")
+                return
+        fi
+        [ -z "$only$quick" ] || return 0
+        case $cipher in '' | "$PLAIN_CIPHER") ;; *) measure upgrade ;; esac
+}
+
 rtt() { # KEY INTERVAL-US COUNT
         on "$LEFT" timeout 60 "$BUILD/tests/bench/rtt" "$far" "$2" "$3" >"$tmp/rtt" || return 1
         samples "rtt_$1_" <"$tmp/rtt"
@@ -96,6 +107,31 @@ handshakes() {
         "$tool" peers bench 400 >"$tmp/peers" && wg addconf "$LINK_R" "$tmp/peers" || return 1
         on "$LEFT" timeout 30 "$tool" run bench 400 16 192.0.2.2 51820 "$(cat "$tmp/r.pub")" >"$tmp/handshakes" || return 1
         samples handshakes_ <"$tmp/handshakes"
+}
+
+# How long after a handshake an idle link has its better session, at the first meeting of two daemons and when they know each other:
+# on a link of its own, by a relay that makes the way UPGRADE_DELAY us long and sees both indices change. Nothing is sent but what
+# the daemons send by themselves. In round-trip times, of a ping by that link.
+upgrade() {
+        local relay=$tmp/relay rtt
+        end_all "$LEFT" "$RIGHT" || return 1
+        on "$LEFT" "$BUILD/tests/bench/relay" 192.0.2.1 51900 51901 192.0.2.2 51820 "$UPGRADE_DELAY" >"$relay" 2>&1 </dev/null &
+        soon "$relay" ready && wireguard_up 192.0.2.1:51900 && soon "$relay" 'both 1 ' && carried 5 || return 1
+        # without its sessions the left end calls again
+        ip -n "$LEFT" link set "$LINK_L" down && ip -n "$LEFT" link set "$LINK_L" up && soon "$relay" 'both 2 ' || return 1
+        on "$LEFT" timeout 60 "$BUILD/tests/bench/rtt" "$far" 100000 20 >"$tmp/rtt" || return 1
+        rtt=$(awk '$1 == "p50_us" { print $2 }' "$tmp/rtt")
+        awk -v rtt="$rtt" 'BEGIN { print "rtt_ms", rtt / 1000; name[1] = "first"; name[2] = "known" }
+                $1 == "first" && $2 in name { print name[$2] "_ms", $3 / 1000; print name[$2] "_rtts", $3 / rtt }
+                $1 == "both" && $2 in name { print name[$2] "_both_rtts", $3 / rtt }' "$relay" | samples upgrade_
+}
+
+soon() { # FILE LINE: a line that begins so is there within 20 seconds
+        local deadline=$((SECONDS + 20))
+        until grep -q "^$2" "$1"; do
+                [ $SECONDS -lt $deadline ] || return 1
+                sleep 0.05
+        done
 }
 
 # User and system time of every process of both daemons; fails when one is gone.
@@ -171,6 +207,7 @@ facts() {
         echo "rounds $ROUNDS"
         echo "seconds_each $SECONDS_EACH"
         [ -z "${LOSS:-}" ] || echo "loss_allowed $LOSS"
+        [ -z "${UPGRADE_DELAY:-}" ] || echo "upgrade_delay_us $UPGRADE_DELAY"
         [ -z "${STORM_RATE:-}" ] || echo "storm_rate $STORM_RATE"
         echo "contenders $CONTENDERS"
         echo "ciphers $ciphers"

@@ -2,6 +2,8 @@
 """The statistics of scripts/bench and scripts/bench-scale.
 
 bench-report.py iperf FILE DAEMON-TICKS MACHINE-TICKS   lines `KEY VALUE` of one iperf3 -J result and the CPU spent on it
+bench-report.py carries PEER CIPHER < JSON              of `adit show NAME --json`: does the session with PEER have that cipher, and
+                                                        WireGuard's own no more than it? Else says what it has, and fails
 bench-report.py report DIR OUT CONTENDERS               from DIR/samples, DIR/facts and DIR/notes: tables on stdout, and
                                                         OUT.txt (the same), OUT.json, OUT.svg (when gnuplot is there)
 bench-report.py scale DIR OUT CONTENDERS                the same of contenders PROGRAM@PEERS
@@ -36,6 +38,11 @@ ROWS = [
     ("rtt_load_lost", "pings lost under load", 0, 1, False),
     ("handshakes_per_s", "handshakes a second", 0, 1, True),
     ("handshakes_unanswered", "handshakes unanswered", 0, 1, False),
+    ("upgrade_rtt_ms", "upgrade: RTT, ms", 2, 1, False),
+    ("upgrade_first_rtts", "  first meeting, RTTs", 2, 1, False),
+    ("upgrade_known_rtts", "  known, RTTs", 2, 1, False),
+    ("upgrade_first_both_rtts", "  first, both ways, RTTs", 2, 1, False),
+    ("upgrade_known_both_rtts", "  known, both ways, RTTs", 2, 1, False),
     ("tcp1_daemons_s_per_gb", "CPU of daemons, s/GB", 2, 1, True),
     ("tcp1_machine_s_per_gb", "CPU of machine, s/GB", 2, 1, True),
     ("rss_mb", "RSS under load, MiB", 1, 1, True),
@@ -49,21 +56,28 @@ SWITCHES = {
     "WITHOUT=tun+udp": "without those of the TUN (as no-tun-offload) and of UDP (as no-udp-offload)",
     "VETH_OFF=tx-udp-segmentation": "the veth has tx-udp-segmentation off, so that no read is coalesced",
 }
-# The issue's table: label, key, ratio to wireguard-go or None for the value itself, must, aim, whether less is better, who.
+# The issue's table: label, key, the contender that the ratio is to or None for the value itself (of counts the worst round, of
+# the others the median), must, aim, whether less is better, who.
 TARGETS = [
-    ("1 stream / wireguard-go, libsodium only", "tcp1_gbit", True, 1.5, 1.75, False, "libsodium"),
-    ("1 stream / wireguard-go, ipsec-mb", "tcp1_gbit", True, 1.85, 2.2, False, "ipsec-mb"),
-    ("CPU s/GB / wireguard-go's, libsodium only", "tcp1_daemons_s_per_gb", True, 0.62, 0.5, True, "libsodium"),
-    ("CPU s/GB / wireguard-go's, ipsec-mb", "tcp1_daemons_s_per_gb", True, 0.45, 0.38, True, "ipsec-mb"),
-    ("RTT idle p50 / wireguard-go's", "rtt_idle_p50_us", True, 0.6, 0.4, True, "default"),
-    ("RTT under load p50 / wireguard-go's", "rtt_load_p50_us", True, 0.35, 0.15, True, "default"),
-    ("UDP 64 B without loss / wireguard-go's", "udp64_noloss_pps", True, 2.5, 4, False, "default"),
-    ("UDP 64 B delivered of a flood / w.-go's", "udp64_flood_pps", True, 2.5, 4, False, "default"),
-    ("RSS under load, whole daemon, MB", "rss_mb", False, 12, 8, True, "default"),
-    ("retransmits, 1 stream, worst round", "tcp1_retransmits", False, 0, 0, True, "default"),
-    ("retransmits, 4 streams, worst round", "tcp4_retransmits", False, 0, 0, True, "default"),
-    ("reordered UDP 64 B, worst round", "udp64_reordered", False, 0, 0, True, "default"),
-    ("reordered UDP 1400 B, worst round", "udp1400_reordered", False, 0, 0, True, "default"),
+    ("1 stream / wireguard-go, libsodium only", "tcp1_gbit", "wireguard-go", 1.5, 1.75, False, "libsodium"),
+    ("1 stream / wireguard-go, ipsec-mb", "tcp1_gbit", "wireguard-go", 1.85, 2.2, False, "ipsec-mb"),
+    ("1 stream / wireguard-go, AES-256-GCM", "tcp1_gbit", "wireguard-go", 2.8, 3.5, False, "AES-256-GCM"),
+    ("1 stream / wireguard-go, AEGIS-256", "tcp1_gbit", "wireguard-go", 2.4, 2.8, False, "AEGIS-256"),
+    ("1 stream / raw veth, AES-256-GCM", "tcp1_gbit", "veth", 0.47, 0.6, False, "AES-256-GCM"),
+    ("CPU s/GB / wireguard-go's, libsodium only", "tcp1_daemons_s_per_gb", "wireguard-go", 0.62, 0.5, True, "libsodium"),
+    ("CPU s/GB / wireguard-go's, ipsec-mb", "tcp1_daemons_s_per_gb", "wireguard-go", 0.45, 0.38, True, "ipsec-mb"),
+    ("CPU s/GB / wireguard-go's, AES-256-GCM", "tcp1_daemons_s_per_gb", "wireguard-go", 0.25, 0.18, True, "AES-256-GCM"),
+    ("handshake to upgrade, RTTs, first meeting", "upgrade_first_rtts", None, 3, 2, True, "AES-256-GCM"),
+    ("handshake to upgrade, RTTs, known", "upgrade_known_rtts", None, 3, 2, True, "AES-256-GCM"),
+    ("RTT idle p50 / wireguard-go's", "rtt_idle_p50_us", "wireguard-go", 0.6, 0.4, True, "default"),
+    ("RTT under load p50 / wireguard-go's", "rtt_load_p50_us", "wireguard-go", 0.35, 0.15, True, "default"),
+    ("UDP 64 B without loss / wireguard-go's", "udp64_noloss_pps", "wireguard-go", 2.5, 4, False, "default"),
+    ("UDP 64 B delivered of a flood / w.-go's", "udp64_flood_pps", "wireguard-go", 2.5, 4, False, "default"),
+    ("RSS under load, whole daemon, MB", "rss_mb", None, 12, 8, True, "default"),
+    ("retransmits, 1 stream, worst round", "tcp1_retransmits", None, 0, 0, True, "default"),
+    ("retransmits, 4 streams, worst round", "tcp4_retransmits", None, 0, 0, True, "default"),
+    ("reordered UDP 64 B, worst round", "udp64_reordered", None, 0, 0, True, "default"),
+    ("reordered UDP 1400 B, worst round", "udp1400_reordered", None, 0, 0, True, "default"),
 ]
 NOTES = """\
 Each value is the median of the rounds; after it, half of what lies between the lowest and the highest, in percent.
@@ -73,6 +87,14 @@ RTT by ICMP: idle 20 ms apart, warm 0.5 ms apart, under load 5 ms apart beside o
 daemons (user and system time of all their processes), and of the whole machine with iperf3 and the kernel. RSS and PSS:
 of all processes of the daemon at one end (the larger end), late in the 1-stream test. Handshakes: 400 peers that call the right end at
 once, 16 unanswered at a time, from the first initiation to the last response."""
+# For contenders that say CIPHER=: of what their sessions are, told by adit at both ends before and after each turn.
+UPGRADE_NOTES = """\
+Every adit but those of CIPHER= has Upgrade = off, and so WireGuard's own cipher. Upgrade: two daemons and an idle link by a relay
+that takes {upgrade_delay_us} us each way; from when the one that called has the response, so its handshake is done, until it sends on the
+upgraded session; both ways: until it is answered on that too. RTT is that of a ping by this link. First meeting: neither
+knew that the other is an Adit."""
+MTU_NOTE = ("{name}: the TUN's MTU is {mtu}, not 1420, for its longer tag must fit into the veth's MTU: a TCP stream takes "
+            "{percent:.1f} % more packets for it.")
 SCALE_ROWS = [
     ("tcp1_gbit", "TCP 1 stream, Gbit/s", 2, 1, True),
     ("tcp1_retransmits", "retransmits", 0, 1, False),
@@ -120,6 +142,7 @@ PANELS = [
     ("TCP, Gbit/s", [("tcp1_gbit", "1"), ("tcp4_gbit", "4"), ("tcp4r_gbit", "4 reversed")], False),
     ("UDP without loss, kpps", [("udp64_noloss_pps", "64 B"), ("udp1400_noloss_pps", "1400 B")], False),
     ("RTT p50, us", [("rtt_idle_p50_us", "idle"), ("rtt_warm_p50_us", "warm"), ("rtt_load_p50_us", "load")], True),
+    ("Handshake to upgrade, RTTs", [("upgrade_first_rtts", "first meeting"), ("upgrade_known_rtts", "known")], False),
     ("CPU of both daemons, s/GB", [("tcp1_daemons_s_per_gb", "1 stream")], False),
     ("Memory under load, MiB", [("rss_mb", "RSS"), ("pss_mb", "PSS")], True),
 ]
@@ -137,6 +160,26 @@ def iperf(path, daemon_ticks, machine_ticks):
     print("retransmits", end["sum_sent"]["retransmits"])
     print("daemons_s_per_gb", int(daemon_ticks) / hz / gigabytes)
     print("machine_s_per_gb", int(machine_ticks) / hz / gigabytes)
+
+
+def carries(peer, cipher):
+    text = sys.stdin.read()
+    try:
+        links = json.loads(text)["links"]
+    except (ValueError, KeyError):
+        print(f"adit show: {text.strip()[:200] or 'nothing'}")
+        return 1
+    peers = [one for link in links for one in link["peers"] if one["public_key"] == peer]
+    if not peers or "cipher" not in peers[0]:
+        print(f"adit show tells no cipher, where {cipher} is to be measured" if peers else "adit show does not know the peer")
+        return 1
+    one = peers[0]
+    plain = one.get("upgrade") == "off"
+    if one["cipher"] == cipher and one.get("upgrade_state") == ("off" if plain else "upgraded"):
+        return 0
+    print(f"the session has {one['cipher'] or 'no cipher'}, where {cipher} is to be measured; "
+          f"Upgrade = {one.get('upgrade')}, and it is: {one.get('upgrade_reason') or one.get('upgrade_state')}")
+    return 1
 
 
 def read_samples(path):
@@ -245,13 +288,17 @@ def target_lines(results, names, facts):
         "ipsec-mb": next((name for name in names if ciphers.get(name) == "ipsec-mb"), None),
         "default": "adit" if "adit" in names else None,
     }
+    for cipher in ("AES-256-GCM", "AEGIS-256"):
+        who[cipher] = next((name for name in names if ciphers.get(name, "").startswith(cipher + " ")), None)
     rows = []
-    for label, key, relative, must, aim, less, which in TARGETS:
+    for label, key, base, must, aim, less, which in TARGETS:
         name = who[which]
         if not name or key not in results[name]:
             continue
-        if relative:
-            value = ratio(results, name, key, "wireguard-go")
+        if base:
+            value = ratio(results, name, key, base)
+        elif key.endswith("_rtts"):
+            value = results[name][key]["median"]
         else:
             value = results[name][key]["median"] * 1.048576 if key == "rss_mb" else results[name][key]["max"]
         if value is not None:
@@ -268,6 +315,17 @@ def target(label, value, must, aim, less, name):
     verdict = "reached, aim too" if good(aim) else "reached" if good(must) else "missed"
     bound = "<=" if less else ">="
     return label, [f"{value:.3g}" if value < 100 else f"{value:.0f}", f"{bound} {must:g}", f"{bound} {aim:g}", verdict, name]
+
+
+def upgrade_notes(names, specs, facts):
+    lines = []
+    if any("CIPHER=" in specs[name].replace("CIPHER=any", "") for name in names):
+        lines += UPGRADE_NOTES.format(**facts).splitlines()
+    for name in names:
+        mtu = next((int(item[4:]) for item in specs[name].partition(":")[2].split(",") if item.startswith("MTU=")), None)
+        if mtu:  # of each packet 40 bytes are headers of TCP/IP, and 12 its timestamps
+            lines.append(MTU_NOTE.format(name=name, mtu=mtu, percent=100 * ((1420 - 52) / (mtu - 52) - 1)))
+    return lines
 
 
 def processes(results, names):
@@ -392,7 +450,8 @@ def report(folder, out, contenders):
     notes += shortages(results, names, facts)
     lines = fact_lines(facts) + [""] + (tables(results, full) if full else []) + without_table(results, short, specs)
     lines += target_lines(results, full, facts) + [""] + processes(results, full) + [""]
-    lines += NOTES.format(**facts).splitlines() + quietness(samples, facts) + [f"note: {text}" for text in notes]
+    lines += NOTES.format(**facts).splitlines() + upgrade_notes(full, specs, facts)
+    lines += quietness(samples, facts) + [f"note: {text}" for text in notes]
     ratios = {base: {name: {row[0]: ratio(results, name, row[0], base) for row in ROWS if row[4] and row[0] in results[name]}
                      for name in names if name != base} for base in ("wireguard-go", "veth") if base in names}
     write(out, lines, {"facts": facts, "notes": notes, "results": results, "ratios": ratios})
@@ -457,7 +516,7 @@ def scale(folder, out, contenders):
 
 
 if __name__ == "__main__":
-    commands = {("iperf", 5): iperf, ("report", 5): report, ("scale", 5): scale}
+    commands = {("iperf", 5): iperf, ("carries", 4): carries, ("report", 5): report, ("scale", 5): scale}
     command = commands.get((sys.argv[1] if len(sys.argv) > 1 else "", len(sys.argv)))
     if not command:
         sys.exit(__doc__)

@@ -55,11 +55,11 @@ $(BUILD)/tests/%.so: tests/faults/%.c | $(BUILD)/.pkgs
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
-.PHONY: tests check check-unit check-e2e check-threads check-newest-libsodium fuzz bench bench-scale bench-micro
+.PHONY: tests check check-unit check-e2e check-threads check-newest-libsodium check-newest-openssl tests-openssl fuzz bench bench-scale bench-micro
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, again under ASan and UBSan, and with
-# the newest libsodium.
+# the newest libsodium; ML-KEM with the newest OpenSSL too.
 check:
 	scripts/deps check
 	$(MAKE) CFLAGS=-Werror all tests
@@ -73,6 +73,7 @@ check:
 	$(MAKE) SANITIZE=thread check-threads
 	$(MAKE) SANITIZE=thread check-e2e E2E_TESTS='$(E2E_SANITIZED)'
 	$(MAKE) check-newest-libsodium
+	$(MAKE) check-newest-openssl
 
 # Those that a sanitizer can tell something about; the others take their time from waiting for WireGuard's timers.
 E2E_SANITIZED := $(filter-out %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
@@ -80,14 +81,26 @@ E2E_SANITIZED := $(filter-out %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
 # With Debian's newest libsodium, beside the system's: it has AEGIS-256, which a stable one may not have. A machine whose
 # mirrors do not give it goes on without, and says so at the end of the log.
 check-newest-libsodium:
-	@if dir=$$(BUILD=$(BUILD) scripts/newest-libsodium); then \
+	@if dir=$$(BUILD=$(BUILD) scripts/newest libsodium); then \
 	    echo "check: with libsodium $$(cat "$$dir/.version") in $$dir" && \
 	    $(MAKE) SODIUM_DIR="$$dir" CFLAGS=-Werror all tests && \
 	    $(MAKE) SODIUM_DIR="$$dir" check-unit check-e2e E2E_TESTS='$(E2E_SODIUM)'; \
 	else \
 	    echo "check: SKIPPED: NOT TESTED WITH THE NEWEST LIBSODIUM: it could not be had, see above" >&2; \
 	fi
-E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/29-transfer.sh
+E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/23-mtu.sh tests/e2e/29-transfer.sh
+
+# The same with OpenSSL, which gives ML-KEM beside a stable libsodium. Only what calls it: it may need a libc of its own.
+check-newest-openssl:
+	@if dir=$$(BUILD=$(BUILD) scripts/newest openssl); then \
+	    echo "check: with OpenSSL $$(cat "$$dir/.version") in $$dir" && \
+	    $(MAKE) OPENSSL_DIR="$$dir" CFLAGS=-Werror tests-openssl && \
+	    CMOCKA_MESSAGE_OUTPUT=TAP prove --exec "$$dir/run" $(OPENSSL_TESTS:%=$(BUILD)/openssl/%); \
+	else \
+	    echo "check: SKIPPED: NOT TESTED WITH THE NEWEST OPENSSL: it could not be had, see above" >&2; \
+	fi
+OPENSSL_TESTS := tests/unit/crypto/test_mlkem tests/unit/crypto/test_upgrade
+tests-openssl: $(OPENSSL_TESTS:%=$(BUILD)/%)
 
 # What has threads. A race ends the program at once.
 THREADED := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/data/test_*.c) tests/unit/proto/test_grace.c tests/unit/proto/test_endpoint.c)
@@ -122,9 +135,12 @@ demo:
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) scripts/demo
 
 # Beside raw veth, Debian's newest wireguard-go and OpenVPN, in one run; with 1 to 10,000 peers; BENCH=--quick for a few measures.
+# A second build, with the newest libsodium, is measured for AEGIS-256.
 bench bench-scale:
 	scripts/deps bench
 	$(MAKE) all $(BENCH_TOOLS)
+	@if dir=$$(BUILD=$(BUILD) scripts/newest libsodium); then $(MAKE) SODIUM_DIR="$$dir" all; \
+	    else echo "bench: without AEGIS-256: the newest libsodium could not be had, see above" >&2; fi
 	BUILD=$(BUILD) scripts/$@ $(BENCH)
 
 # The data plane's hot functions one by one: nanoseconds, and instructions as valgrind counts them. Needs no root when valgrind is there.

@@ -77,10 +77,10 @@ static void write_group(struct data_plane *plane, struct inbound_slab *slab, con
 /* Of the session upgrade: the owner's. True: it is to be woken. */
 static bool hand_over_frame(struct data_plane *plane, const struct rx *rx)
 {
-        uint32_t index = worker_index(rx);
+        const struct frame_from from = { .peer = rx->peer, .index = worker_index(rx) };
 
-        if (mailbox_put(&plane->frames, &index, sizeof index, rx->plain, rx->plain_len)) return true;
-        engine_count_drop(plane->engine, DROP_RX_UPGRADE_LIMIT);
+        if (mailbox_put(&plane->frames, &from, sizeof from, rx->plain, rx->plain_len)) return true;
+        worker_frame_lost(rx);
         return false;
 }
 

@@ -73,6 +73,12 @@ struct inbound_slab {
         uint8_t bytes[PACKET_MAX + 1 + SLAB_ALIGN] __attribute__((aligned(SLAB_ALIGN)));
 };
 
+/* Before a frame in its mailbox. */
+struct frame_from {
+        struct peer *peer;
+        uint32_t index;
+};
+
 bool lane_lock(struct lane *lane); /* false: somebody reads */
 void lane_unlock(struct lane *lane);
 /* With the read lock: waits until all that was read is committed. */

@@ -127,17 +127,17 @@ static bool attend_handshakes(struct data_plane *plane, struct moment at)
         return true;
 }
 
-/* Those that are there; another may come at any time. */
+/* All that are there, as of packets. */
 static void attend_frames(struct data_plane *plane, struct moment at)
 {
         uint8_t plain[FRAME_MAX + 1]; /* what is longer is none, and seen to be */
-        uint32_t index;
+        struct frame_from from;
 
         for (size_t left = mailbox_count(&plane->frames); left; left--) {
-                ptrdiff_t len = mailbox_take(&plane->frames, &index, sizeof index, plain, sizeof plain);
+                ptrdiff_t len = mailbox_take(&plane->frames, &from, sizeof from, plain, sizeof plain);
 
                 if (len < 0) return;
-                engine_frame_receive(plane->engine, at.now, at.wall, index, plain,
+                engine_frame_receive(plane->engine, at.now, at.wall, from.peer, from.index, plain,
                                      (size_t)len < sizeof plain ? (size_t)len : sizeof plain, &plane->effects);
                 data_effects(plane, at);
         }

@@ -1,5 +1,6 @@
 #include "daemon/proto/engine.h"
 #include "daemon/proto/handshake.h"
+#include "daemon/proto/sender.h"
 #include "daemon/proto/transport.h"
 
 #include <assert.h>
@@ -153,7 +154,8 @@ void peer_session_up(struct engine *engine, struct peer *peer, struct effects *o
         peer->rekeyed_on_receive = false;
         peer->last_handshake_wall = engine->wall;
         effect_add(out, EFFECT_SESSION_UP, peer);
-        exchange_begin(engine, peer, out);
+        exchange_begin(engine, peer);
+        sender_begin(engine, peer, out);
         /* Ours has to be confirmed, by what waits or by an empty one. */
         if (peer->sessions.current->initiator &&
             (!peer->staged.count || peer->sessions.sender != peer->sessions.current))
@@ -183,7 +185,7 @@ uint64_t engine_left(const struct engine *engine, enum lane_id lane)
         return engine->grace.done[lane];
 }
 
-static void confirm(struct engine *engine, struct peer *peer, struct effects *out)
+void peer_confirm(struct engine *engine, struct peer *peer, struct effects *out)
 {
         struct session *next = peer->sessions.next;
 
@@ -212,7 +214,9 @@ static void attend(struct engine *engine, struct peer *peer, struct effects *out
         if (peer->removed) return;
         if (what & ASK_ROAM) roam(peer, out);
         if (what & ASK_FORGET_SOURCE) peer_forget_source(peer);
-        if (what & ASK_CONFIRM) confirm(engine, peer, out);
+        if (what & ASK_CONFIRM) peer_confirm(engine, peer, out);
+        if (what & ASK_RELEASE) exchange_released(engine, peer, out);
+        if (what & ASK_REFUSED) sender_held(engine, peer);
         if (what & ASK_HANDSHAKE && sessions_rekey_on_send(&peer->sessions, engine->now))
                 handshake_start(engine, peer, out);
         if (what & ASK_RENEW && !peer->rekeyed_on_receive &&

@@ -174,9 +174,9 @@ uint64_t engine_left(const struct engine *engine, enum lane_id lane);    /* and 
 
 /* The owner: does what workers asked for, as far as `out` has room. True: there is more. */
 bool engine_attend(struct engine *engine, uint64_t now, uint64_t wall, struct effects *out);
-/* A frame that worker_accept() left to the owner: what `plain` says on the session that is received by `index`. */
-void engine_frame_receive(struct engine *engine, uint64_t now, uint64_t wall, uint32_t index, const uint8_t *plain,
-                          size_t len, struct effects *out);
+/* A frame that worker_accept() left to the owner: what `plain` says, on the session that is received by `index`. */
+void engine_frame_receive(struct engine *engine, uint64_t now, uint64_t wall, struct peer *peer, uint32_t index,
+                          const uint8_t *plain, size_t len, struct effects *out);
 /* A packet that worker_route() left to the owner is dealt with: it was sent, staged or dropped. */
 void engine_waited(struct peer *peer);
 /* Frees what workers can hold no more. Call it when what workers handed over has been dealt with, and again soon while
@@ -252,6 +252,7 @@ bool engine_allowed_ip_next(const struct engine *engine, const struct peer *peer
         X(PEER_NO_KEM,     "peer-has-no-kem",   "PostQuantum = require, and the peer cannot or may not use ML-KEM")   \
         X(PEER_WANTS_KEM,  "peer-requires-kem", "the peer requires ML-KEM, which this side cannot or may not use")    \
         X(REFUSED,         "refused",           "the peer's answer did not fit")                                      \
+        X(UNUSED,          "unused",            "the peer agrees, then does not answer on what was agreed on")          \
         X(NO_ROOM,         "no-room",           "too many upgrades at a time")
 /* clang-format on */
 

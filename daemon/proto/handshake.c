@@ -181,6 +181,7 @@ static void commit_response(struct engine *engine, struct peer *peer, struct res
         peer->initiate_not_before = now + REKEY_TIMEOUT;
         timers_session_derived(&peer->timers, now);
         timers_any_packet_sent(&peer->timers, now);
+        exchange_responded(engine, peer);
 }
 
 static enum drop consume_initiation(struct engine *engine, const struct message_initiation *msg,

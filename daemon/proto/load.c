@@ -29,11 +29,6 @@ bool load_note(struct load *load, uint64_t now)
         return now < load->until;
 }
 
-bool load_under(const struct load *load, uint64_t now)
-{
-        return now < load->until;
-}
-
 static void source_name(struct load_source *out, const union socket_address *source)
 {
         *out = (struct load_source){ .family = source->family == AF_INET6 ? 6 : 4 };

@@ -38,7 +38,6 @@ void load_init(struct load *load, void *memory, const uint8_t hash_key[16]);
 
 /* Counts one message that asks for work. True: under load. */
 bool load_note(struct load *load, uint64_t now);
-bool load_under(const struct load *load, uint64_t now);
 /* Only under load, for a source that has shown a cookie. False: too many, or too many sources. */
 bool load_allow(struct load *load, uint64_t now, const union socket_address *source);
 

@@ -10,8 +10,8 @@ struct child {
         uint8_t schedules[2 * CIPHER_SCHEDULE_MAX + CIPHER_SCHEDULE_ALIGN];
 };
 
-/* Some round trips, and short beside the wait for a peer that lost its sessions. */
-#define SESSION_YIELDS_TIME SECONDS(1)
+/* Some round trips, long ones and one that was lost: else both sides may end with the other's. */
+#define SESSION_YIELDS_TIME REKEY_TIMEOUT
 
 void sessions_reclaim(struct session_store *store)
 {

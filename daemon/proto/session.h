@@ -38,6 +38,7 @@ struct session {
         bool mlkem;             /* there is an ML-KEM secret in its keys */
         bool established;       /* a child that both sides have sent with; the owner's */
         _Atomic bool sending;   /* false: it only receives. A child: the other side is not known to have it yet */
+        _Atomic bool required;  /* the other side said on it that it takes nothing without ML-KEM */
         _Atomic bool proven;    /* a packet came since this was cleared; the first one asks the owner to look */
         _Atomic uint8_t frames; /* that came on it, of the upgrade */
         uint64_t born;          /* ns */

@@ -76,6 +76,8 @@ void peer_set_endpoint(struct peer *peer, const struct endpoint *from, struct ef
 /* The kernel chooses our address again: the one that we had may be why nothing is heard. */
 void peer_forget_source(struct peer *peer);
 void peer_drop_staged(struct engine *engine, struct peer *peer, enum drop reason);
+/* What a worker found proven is taken for that. */
+void peer_confirm(struct engine *engine, struct peer *peer, struct effects *out);
 /* A handshake completed; staged packets can go. */
 void peer_session_up(struct engine *engine, struct peer *peer, struct effects *out);
 

@@ -1,5 +1,6 @@
 #include "daemon/proto/transport.h"
 #include "daemon/proto/handshake.h"
+#include "daemon/proto/sender.h"
 #include "daemon/proto/worker.h"
 
 #include <string.h>
@@ -40,17 +41,17 @@ bool engine_tx_begin(struct engine *engine, uint64_t now, uint64_t wall, const u
         if (*reason == DROP_NONE && peer->endpoint.remote.family == AF_UNSPEC) *reason = DROP_TX_NO_ENDPOINT;
         if (*reason != DROP_NONE) goto dropped;
 
-        if (!session_can_send(peer->sessions.sender, engine->now)) exchange_publish(engine, peer, out);
+        if (!session_can_send(peer->sessions.sender, engine->now)) sender_publish(engine, peer, out);
         if (!peer->staged.count && tx_reserve(engine, peer, peer->sessions.sender, len, tx)) return true;
         ready = session_can_send(peer->sessions.sender, engine->now);
-        held = !ready && exchange_holds(engine, peer);
+        held = !ready && sender_holds(engine, peer);
         /* With a session, but others that wait for their flush: behind them, to keep the order. */
         if (!ready && !held && !handshake_start(engine, peer, out)) {
                 *reason = DROP_TX_HANDSHAKE_FAILED;
                 goto dropped;
         }
         stage(engine, peer, packet, len, held ? DROP_TX_NOT_POST_QUANTUM : DROP_TX_STAGED_OVERFLOW);
-        if (held) exchange_held(engine, peer);
+        if (held) sender_held(engine, peer);
         if (ready) effect_add(out, EFFECT_FLUSH, peer);
         return false;
 dropped:
@@ -76,8 +77,10 @@ void engine_tx_commit(struct engine *engine, uint64_t now, uint64_t wall, const 
                       struct effects *out)
 {
         clock_set(engine, now, wall);
-        if (sent) {
-                worker_sent(engine, engine->now, tx->peer, tx->len, tx->plain_len && !tx->frame);
+        /* A frame moves no timer: some of those that drop it do so before they look at theirs. */
+        if (sent && tx->frame) tx->peer->tx_bytes += tx->len;
+        else if (sent) {
+                worker_sent(engine, engine->now, tx->peer, tx->len, tx->plain_len != 0);
                 asks_attend(engine, out);
         }
         if (tx->staged) engine_waited(tx->peer);
@@ -101,7 +104,7 @@ bool engine_staged_next(struct engine *engine, uint64_t now, struct peer *peer, 
         }
         if (!tx_reserve(engine, peer, peer->sessions.sender, staged->len, tx)) {
                 /* The session ended under the flush: the next tick asks for another. */
-                if (!exchange_holds(engine, peer)) timer_arm(&peer->timers, TIMER_NEW_HANDSHAKE, engine->now);
+                if (!sender_holds(engine, peer)) timer_arm(&peer->timers, TIMER_NEW_HANDSHAKE, engine->now);
                 return false;
         }
         tx->staged = true;
@@ -175,22 +178,26 @@ bool rx_open(struct rx *rx)
                                      session->open_schedule);
 }
 
-static enum drop frame_receive(struct engine *engine, uint32_t index, const uint8_t *plain, size_t len,
-                               struct effects *out)
+static enum drop frame_receive(struct engine *engine, struct peer *peer, uint32_t index, const uint8_t *plain,
+                               size_t len, struct effects *out)
 {
         const struct index_entry *entry = index_find(&engine->store.indices, index);
         enum drop reason = DROP_RX_SESSION_EXPIRED;
 
+        peer->frame_waits = false;
         if (out->count + PEER_EFFECTS_MAX > EFFECTS_MAX) reason = DROP_RX_UPGRADE_LIMIT;
-        else if (entry) reason = exchange_receive(engine, entry->peer, entry->session, plain, len, out);
+        else if (entry && entry->peer == peer) {
+                if (entry->session == peer->sessions.next) peer_confirm(engine, peer, out); /* sooner than the ask */
+                reason = exchange_receive(engine, peer, entry->session, plain, len, out);
+        }
         return reason == DROP_NONE ? reason : drop_count(engine, reason, 1);
 }
 
-void engine_frame_receive(struct engine *engine, uint64_t now, uint64_t wall, uint32_t index, const uint8_t *plain,
-                          size_t len, struct effects *out)
+void engine_frame_receive(struct engine *engine, uint64_t now, uint64_t wall, struct peer *peer, uint32_t index,
+                          const uint8_t *plain, size_t len, struct effects *out)
 {
         clock_set(engine, now, wall);
-        frame_receive(engine, index, plain, len, out);
+        if (!peer->removed) frame_receive(engine, peer, index, plain, len, out);
 }
 
 bool engine_rx_commit(struct engine *engine, uint64_t now, uint64_t wall, const struct rx *rx, bool opened,
@@ -203,7 +210,7 @@ bool engine_rx_commit(struct engine *engine, uint64_t now, uint64_t wall, const 
         accepted = worker_accept(engine, engine->now, rx, opened, from, deliver_len, reason, &wake);
         asks_attend(engine, out);
         if (accepted == ACCEPTED_FRAME)
-                *reason = frame_receive(engine, worker_index(rx), rx->plain, rx->plain_len, out);
+                *reason = frame_receive(engine, rx->peer, worker_index(rx), rx->plain, rx->plain_len, out);
         session_put(rx->session, &engine->store);
         return *deliver_len != 0;
 }

@@ -164,6 +164,14 @@ static bool follow(struct peer *peer, const struct endpoint *from)
         return true;
 }
 
+/* From here on the other side speaks with a new session: does it still have what was agreed on in the old one? */
+static void doubt_old_child(const struct peer *peer)
+{
+        struct session *old = session_upgraded(peer->sessions.current);
+
+        if (old) old->proven = false;
+}
+
 /* What every authentic packet does, empty or not. */
 static uint32_t accepted(const struct rx *rx, uint64_t now, const struct endpoint *from, bool data)
 {
@@ -174,6 +182,7 @@ static uint32_t accepted(const struct rx *rx, uint64_t now, const struct endpoin
         if (follow(peer, from)) what |= ASK_ROAM;
         if (timers_note_received(&peer->timers, now, data)) what |= ASK_TIMERS;
         if (!rx->session->proven && now >= rx->session->yields_until) {
+                if (rx->session == peer->sessions.next) doubt_old_child(peer);
                 rx->session->proven = true;
                 what |= ASK_CONFIRM;
         }
@@ -181,23 +190,41 @@ static uint32_t accepted(const struct rx *rx, uint64_t now, const struct endpoin
         return what;
 }
 
-/* What comes of an authentic packet that is not empty. */
-static enum drop sort(struct engine *engine, const struct rx *rx, const struct inner *inner, bool whole,
-                      enum accepted *accepted)
+static enum drop accept_frame(const struct rx *rx, enum accepted *verdict)
 {
         struct session *session = rx->session;
 
-        if (!session->upgraded && upgrade_is_frame(rx->plain, rx->plain_len)) {
-                if (session->frames == FRAMES_MAX) return DROP_RX_UPGRADE_LIMIT;
-                session->frames++; /* of who commits, alone */
-                *accepted = ACCEPTED_FRAME;
-                return DROP_NONE;
-        }
-        if (!whole) return DROP_RX_NOT_IP;
-        if (rx->peer->needs_mlkem && !session->mlkem) return DROP_RX_NOT_POST_QUANTUM;
-        if (peer_at(engine, inner, true) != rx->peer) return DROP_RX_SPOOFED_SOURCE;
-        *accepted = ACCEPTED_PACKET;
+        if (session->frames == FRAMES_MAX || atomic_exchange(&rx->peer->frame_waits, true))
+                return DROP_RX_UPGRADE_LIMIT;
+        session->frames++; /* of who commits, alone */
+        *verdict = ACCEPTED_FRAME;
         return DROP_NONE;
+}
+
+/* Where one side requires ML-KEM: ours does not take what is without, the other's does not send it. */
+static enum drop check_mlkem(const struct rx *rx, uint32_t *what)
+{
+        struct peer *peer = rx->peer;
+
+        if (rx->session->mlkem) return DROP_NONE;
+        if (peer->holds && !rx->session->required && rx->session == peer->sessions.current) *what |= ASK_RELEASE;
+        if (!peer->needs_mlkem) return DROP_NONE;
+        if (!atomic_exchange(&peer->refuses, true)) *what |= ASK_REFUSED;
+        return DROP_RX_NOT_POST_QUANTUM;
+}
+
+/* What comes of an authentic packet that is not empty. */
+static enum drop sort(struct engine *engine, const struct rx *rx, const struct inner *inner, bool whole,
+                      enum accepted *verdict, uint32_t *what)
+{
+        enum drop reason;
+
+        if (!rx->session->upgraded && upgrade_is_frame(rx->plain, rx->plain_len)) return accept_frame(rx, verdict);
+        if (!whole) return DROP_RX_NOT_IP;
+        if (peer_at(engine, inner, true) != rx->peer) return DROP_RX_SPOOFED_SOURCE;
+        reason = check_mlkem(rx, what);
+        if (reason == DROP_NONE) *verdict = ACCEPTED_PACKET;
+        return reason;
 }
 
 static enum drop judge(struct engine *engine, uint64_t now, const struct rx *rx, bool opened,
@@ -213,7 +240,7 @@ static enum drop judge(struct engine *engine, uint64_t now, const struct rx *rx,
         bool whole = inner_parse(&inner, rx->plain, rx->plain_len) && inner.len <= rx->plain_len;
         *what = accepted(rx, now, from, whole);
         if (!rx->plain_len) return DROP_NONE; /* a keepalive */
-        reason = sort(engine, rx, &inner, whole, verdict);
+        reason = sort(engine, rx, &inner, whole, verdict, what);
         if (*verdict == ACCEPTED_PACKET) *deliver_len = inner.len; /* less the padding */
         return reason;
 }
@@ -234,4 +261,10 @@ enum accepted worker_accept(struct engine *engine, uint64_t now, const struct rx
 uint32_t worker_index(const struct rx *rx)
 {
         return rx->session->entry.index;
+}
+
+void worker_frame_lost(const struct rx *rx)
+{
+        drop_count(rx->peer->engine, DROP_RX_UPGRADE_LIMIT, 1);
+        rx->peer->frame_waits = false;
 }

@@ -40,13 +40,15 @@ enum find worker_find(struct engine *engine, uint64_t now, uint8_t *datagram, si
 enum accepted {
         ACCEPTED_NOTHING, /* a keepalive, or dropped and counted under *reason */
         ACCEPTED_PACKET,  /* deliver rx->plain[0, *deliver_len) */
-        ACCEPTED_FRAME,   /* of the session upgrade: hand rx->plain[0, rx->plain_len) and worker_index() to the owner */
+        ACCEPTED_FRAME, /* of the session upgrade: hand rx->plain[0, rx->plain_len), rx->peer and worker_index() to the
+                           owner, for engine_frame_receive(); or call worker_frame_lost() */
 };
 
 /* The commit step of a packet that was found; only by whoever commits the inbound lane, in the order of tickets.
  * *deliver_len is 0 but of a packet. *wake is set where the owner is to be woken, never cleared. */
 enum accepted worker_accept(struct engine *engine, uint64_t now, const struct rx *rx, bool opened,
                             const struct endpoint *from, size_t *deliver_len, enum drop *reason, bool *wake);
-uint32_t worker_index(const struct rx *rx); /* of the session that it came on, for engine_frame_receive() */
+uint32_t worker_index(const struct rx *rx); /* of the session that it came on */
+void worker_frame_lost(const struct rx *rx);
 
 #endif

@@ -112,6 +112,72 @@ for bad in 0 67 65535 65536 -1 1420x; do
 done
 not_ok "and no link was made" ip -n "${SPACE}a" link show "$A"
 
+# The keeper tells the tunnel process what the ways to the peers carry, for ciphers with a longer tag.
+ways() { sed -n 's/.*the MTU of the ways to the peers is //p' "$TMP/log" | tail -n 1; }
+ways_are() { wait_for 5 eval "[ \"\$(ways)\" = $1 ]"; }
+verbose() { # ARGUMENT...: a's daemon in the foreground
+        ip netns exec "${SPACE}a" env LOG_LEVEL=verbose "$ADITD" -f "$@" >"$TMP/log" 2>&1 &
+        VERBOSE=$!
+        wait_for 10 contains "$TMP/log" ': ready' || bail "aditd -f: $(cat "$TMP/log")"
+}
+quiet() { kill "$VERBOSE"; wait "$VERBOSE"; }
+config
+verbose -c "$TMP/$A.conf"
+ok "the way to the endpoint carries 1500" ways_are 1500
+must ip -n "${SPACE}a" route add 198.51.100.2 via 192.0.2.254 mtu 1380
+ok "and 1380 with a route of its own, as soon as there is one" ways_are 1380
+must ip -n "${SPACE}a" route del 198.51.100.2
+ok "and 1500 again without" ways_are 1500
+must ip -n "${SPACE}a" link set e0 mtu 1400
+ok "it follows the device" ways_are 1400
+ENDPOINT=192.0.2.1:51820 config
+must ip -n "${SPACE}a" link set lo mtu 20000
+kill -HUP "$VERBOSE"
+ok "and the endpoint of a file that was read again" ways_are 20000
+must ip -n "${SPACE}a" link set lo mtu 65536
+quiet
+verbose "$A"
+ok "without an endpoint that it knows, the way is the default route" ways_are 1400
+must on a wg set "$A" private-key "$TMP/a.key" fwmark 7
+must ip -n "${SPACE}a" route add default via 192.0.2.254 mtu 1390 table 7
+must ip -n "${SPACE}a" rule add fwmark 7 lookup 7
+must ip -n "${SPACE}a" -6 route del default
+ok "that of its mark" ways_are 1390
+must ip -n "${SPACE}a" rule del fwmark 7
+must ip -n "${SPACE}a" route del default
+ok "and nothing without one" ways_are 0
+quiet
+must ip -n "${SPACE}a" link set e0 mtu 1500
+route a default via 192.0.2.254
+route a default via 2001:db8:1::fe
+
+# AEGIS-256 has a tag of 32 bytes, and so a datagram 96 bytes more than the inner packet. Two Adits agree on it, when libsodium
+# alone does a's ciphers, where it fits on both sides.
+session() { on a "$ADIT" show "$A" --json | sed -n 's/^ *"\(cipher\|upgrade_state\)": "\(.*\)",*$/\2/p' | sort | tr '\n' ' '; }
+session_has() { pings a 10.9.0.2 && [[ "$(session)" =~ $1 ]]; } # REGEX
+again() { must ip -n "${SPACE}a" link set "$A" down; must ip -n "${SPACE}a" link set "$A" up; } # and so a new session
+must ip -n "${SPACE}b" link set "$B" mtu 1404
+ENDPOINT=198.51.100.2:51820 config 'MTU = 1404'
+export ADIT_CIPHERS=libsodium
+verbose -c "$TMP/$A.conf"
+if contains "$TMP/log" 'AEGIS-256 by'; then
+        ok "1404 inside of 1500: AEGIS-256" wait_for 15 session_has '^AEGIS-256 upgraded'
+        must ip -n "${SPACE}a" route add 198.51.100.2 via 192.0.2.254 mtu 1499
+        wait_for 5 ways_are 1499 && again
+        ok "1404 inside of 1499: another" wait_for 15 session_has '^(AES|ChaCha).* upgraded'
+        must ip -n "${SPACE}a" route del 198.51.100.2
+        wait_for 5 ways_are 1500 && again
+        ok "and AEGIS-256 again" wait_for 15 session_has '^AEGIS-256 upgraded'
+        config 'MTU = 1405'
+        kill -HUP "$VERBOSE"
+        wait_for 5 eval '[ "$(mtu)" = 1405 ]' && again
+        ok "1405 inside of 1500: another" wait_for 15 session_has '^(AES|ChaCha).* upgraded'
+else
+        skip "AEGIS-256 where it fits" "this build has none: make check-newest-libsodium"
+fi
+quiet
+unset ADIT_CIPHERS
+
 config && up
 ok "a link up again" reaches a 10.9.0.2
 must ip -n "${SPACE}a" link set "$A" mtu 9000

@@ -749,6 +749,53 @@ static void test_many_routes(void **state)
         assert_as_before();
 }
 
+/* On the devices of test_mtu, and one more. */
+static void check_egress_mtu(struct netlink *netlink)
+{
+        static const struct {
+                const char *command;
+                const char *endpoints[3];
+                uint32_t mark;
+                uint32_t mtu;
+        } rows[] = {
+                { "true", { NULL }, 0, 0 }, /* no endpoint, no default route */
+                { "true", { "192.0.2.9" }, 0, 1400 },
+                { "true", { "127.0.0.1", "198.51.100.9", "192.0.2.9" }, 0, 1300 }, /* the least */
+                { "true", { "192.0.2.9", "name.example" }, 0, 1400 },              /* not known: not asked for */
+                { "true", { "203.0.113.9" }, 0, 0 },
+                { "ip route add default via 192.0.2.2 mtu 1390", { NULL }, 0, 1390 },
+                { "true", { "203.0.113.9" }, 0, 1390 },
+                { "true", { "192.0.2.9" }, 0, 1400 }, /* the default route is not asked where one is known */
+                { "ip -6 route add default via 2001:db8::2 mtu 1350", { NULL }, 0, 1350 },
+                { "ip -6 route del default && ip -6 route add unreachable default", { NULL }, 0, 1390 },
+                { "ip route add default dev vea mtu 1000 table 99 && ip rule add fwmark 9 lookup 99",
+                  { NULL },
+                  9,
+                  1000 },
+                { "true", { NULL }, 8, 1390 },
+                { "true", { "192.0.2.9" }, 9, 1000 },
+                { "ip rule del fwmark 9 && ip -6 route del default && ip route del default", { NULL }, 9, 0 },
+                { "ip route add default dev wgt", { NULL }, 0, 0 }, /* by the link itself */
+                { "true", { "203.0.113.9" }, 0, 0 },
+                { "ip route del default", { NULL }, 0, 0 },
+        };
+        struct link_info info;
+
+        assert_int_equal(host_link(host, &info), 0);
+        assert_int_equal(shell("ip link set wgt up", NULL, 0), 0);
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                struct wish w;
+                wish(&w, NULL, NULL);
+                for (; w.state.endpoint_count < 3 && rows[i].endpoints[w.state.endpoint_count];
+                     w.state.endpoint_count++)
+                        strcpy(w.endpoints[w.state.endpoint_count].host, rows[i].endpoints[w.state.endpoint_count]);
+                assert_int_equal(shell(rows[i].command, NULL, 0), 0);
+                uint32_t mtu = egress_mtu(netlink, info.ifindex, rows[i].mark, w.endpoints, w.state.endpoint_count);
+                if (mtu != rows[i].mtu) fail_msg("row %zu (%s): %u, not %u", i, rows[i].command, mtu, rows[i].mtu);
+                assert_int_equal(host_egress_mtu(host, &w.state, rows[i].mark, true), rows[i].mtu);
+        }
+}
+
 static void test_mtu(void **state)
 {
         static const struct {
@@ -792,6 +839,8 @@ static void test_mtu(void **state)
         strcpy(w.endpoints[1].host, "198.51.100.1");
         strcpy(w.endpoints[2].host, "192.0.2.9");
         assert_int_equal(wanted_mtu(netlink, 999, &w.state), 1220);
+
+        check_egress_mtu(netlink);
 
         /* a route through the link itself does not count */
         wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));

@@ -73,8 +73,8 @@ static void test_paths(void **state)
                 { "ip -6 addr add fd08::1/64 dev vea nodad", false, true },
                 { "ip rule add fwmark 7 lookup 7", false, true },
                 { "ip -6 rule add fwmark 7 lookup 7", false, true },
-                { "ip link set veb down", false, true }, /* of its routes the kernel says no word */
-                { "ip link set vea mtu 1400", false, false },
+                { "ip link set veb down", false, true },     /* of its routes the kernel says no word */
+                { "ip link set vea mtu 1400", false, true }, /* of the same routes the MTU is another */
                 { "ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev vea", false, false },
                 { "ip route add local 10.9.9.9/32 dev vea table local", false, false },
                 { "ip route get 192.0.2.44", false, false },

@@ -124,8 +124,8 @@ static void test_crossing(void **state)
         sessions_prefer_current(&p->sessions, BORN);
         begin(p, true);
         check_places(p, 1, 3, 2);
-        assert_false(sessions_confirm(&p->sessions, &p->store, p->sessions.next, BORN + SECONDS(1) - 1));
-        assert_true(sessions_confirm(&p->sessions, &p->store, p->sessions.next, BORN + SECONDS(1)));
+        assert_false(sessions_confirm(&p->sessions, &p->store, p->sessions.next, BORN + REKEY_TIMEOUT - 1));
+        assert_true(sessions_confirm(&p->sessions, &p->store, p->sessions.next, BORN + REKEY_TIMEOUT));
         check_places(p, 3, 2, 0);
         free(p);
 }

@@ -27,8 +27,8 @@ off_d() { policy d "$PUB_c" --upgrade off; }
 # What both say of the session; what they should.
 now() { peer "$1" "$(link "$1")" adit upgrade_state cipher kem; } # SPACE
 both_are() { [ "$(now a)" = "$1" ] && [ "$(now b)" = "$1" ]; }
-agreed() { # NAME: soon, and on both sides
-        wait_for 15 both_are "$UPGRADED"
+agreed() { # NAME [SECONDS]: on both sides. 10 s after, the parent is gone, and even who never used the child does
+        wait_for "${2:-15}" both_are "$UPGRADED"
         is "$1: upgraded, says a" "$(now a)" "$UPGRADED"
         is "$1: and so says b" "$(now b)" "$UPGRADED"
 }
@@ -58,7 +58,7 @@ if has_aegis "$ADITD" && has_aegis "$ADITD_PEER"; then # whichever this machine 
         like "a cipher that is better than WireGuard's" "$CIPHER" '^(AES-256-GCM|AEGIS-256)$'
 fi
 UPGRADED="True|upgraded|$CIPHER|$KEM"
-agreed "the first session"
+agreed "the first session" 3
 like "whose code it is, is told" "$(peer a "$A" cipher_implementation)" '^[a-z]'
 like "adit show tells it, too" "$(on a "$ADIT" show "$A")" "$CIPHER"
 SECRET=4144495441444954 # "ADITADIT", again and again

@@ -36,7 +36,6 @@ frames() { grep -Ec ' (HELLO|OFFER|ACCEPT)$' "$TMP/$1.pcap.txt"; }
 
 echo "# ---- six sessions that a begins, with pings all the while"
 ok "the first packet passes" pings a 10.9.0.2 1
-on a ping -n -i 0.05 -W 3 10.9.0.2 >"$TMP/ping" 2>&1 & ping=$!
 on c ping -n -q -i 0.2 -W 3 10.9.0.2 >"$TMP/ping.c" 2>&1 & # an answer of c's own, too
 ok "d begins" pings d 10.9.0.1 3
 incoming b 10.9.0.2 7000
@@ -45,6 +44,7 @@ ok "2 MiB" arrived 30
 incoming a fd09::1 7001
 outgoing b fd09::1 7001 $((2 << 20))
 ok "2 MiB back, over IPv6" arrived 30
+on a ping -n -i 0.05 -W 3 10.9.0.2 >"$TMP/ping" 2>&1 & ping=$! # no sooner: what is full drops them, too
 hello_of() { handshakes "$1" "$2" "${@:3}"; [ "$(frames "$1")" -ge 1 ]; }
 ok "c, which answered, asks as well, by and by" wait_for 10 hello_of c "$PUB_d" "$TMP/cd.psk"
 is "WireGuard's cipher, and why" "$(peer a "$(link a)" adit upgrade upgrade_state cipher kem)" "False|auto|no-answer|ChaCha20-Poly1305|None"

@@ -648,6 +648,7 @@ static void test_answer_to_the_first_packet(void **state)
         assert_int_equal(worker_route(p->b.engine, p->now, packet, sizeof packet, 1, &tx, &reason), ROUTE_OWNER);
         assert_true(send_data(p, &p->b, &answer)); /* the owner, before it attends to asks */
         assert_ptr_not_equal(p->b.peer->sessions.current, old);
+        assert_memory_equal(answer.bytes + 4, &p->a.peer->sessions.current->entry.index, 4);
         assert_true(receive(p, &p->a, &answer));
         engine_waited(p->b.peer);
         assert_int_equal(worker_route(p->b.engine, p->now, packet, sizeof packet, 1, &tx, &reason), ROUTE_SEND);

@@ -71,7 +71,7 @@ enum drop answer_hears_offer(struct engine *engine, struct peer *peer, struct se
         struct exchange *x = &peer->exchange;
 
         if (x->state == EXCHANGE_ACCEPTED) return again(peer, offer, out);
-        if (x->state != EXCHANGE_NEW) return DROP_RX_UPGRADE_UNEXPECTED;
+        if (x->state != EXCHANGE_NEW || !exporter_there(parent)) return DROP_RX_UPGRADE_UNEXPECTED;
         if (why == UPGRADE_STATE_DONE && accept_offer(engine, peer, parent, &ours, offer)) {
                 x->state = EXCHANGE_ACCEPTED;
                 exporter_wipe(parent);

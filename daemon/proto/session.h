@@ -96,8 +96,10 @@ struct session *sessions_add_child(struct session_store *store, struct session *
                                    const struct child_terms *terms);
 /* Of `session` itself, or its child: what is upgraded. NULL: nothing is; or `session` is NULL. */
 struct session *session_upgraded(struct session *session);
-/* Established children take the places of their parents, which are gone then. */
-void sessions_promote(struct sessions *sessions, struct session_store *store);
+/* Both sides have sent with this child. Until when its parent stays. */
+uint64_t session_establish(struct session *child, uint64_t now);
+/* Established children take the places of their parents, whose time is over. When to call again; UINT64_MAX: not. */
+uint64_t sessions_promote(struct sessions *sessions, struct session_store *store, uint64_t now);
 
 bool session_can_send(const struct session *session, uint64_t now); /* NULL: false */
 bool session_can_receive(const struct session *session, uint64_t now, uint64_t counter);

@@ -18,6 +18,10 @@
 #define DELAY MILLISECONDS(50)
 #define RTO   MILLISECONDS(200)
 
+/* Doubling up to a second. */
+static const __attribute__((unused)) uint64_t sends_at[] = { 0, RTO, 3 * RTO, 7 * RTO, 7 * RTO + SECONDS(1) };
+#define SENDS_END (7 * RTO + SECONDS(2))
+
 struct letter {
         char word[24];
         uint64_t at;
@@ -313,6 +317,16 @@ static inline enum upgrade_state upgrade_of(const struct side *side)
         return status.upgrade;
 }
 
+static inline void check(const struct side *side, enum exchange_state state, enum upgrade_state upgrade, bool adit)
+{
+        struct peer_status status;
+
+        engine_peer_status(side->peer, &status);
+        assert_int_equal(side->peer->exchange.state, state);
+        assert_string_equal(upgrade_state_name(status.upgrade), upgrade_state_name(upgrade));
+        assert_int_equal(status.adit, adit);
+}
+
 #define STATE(side, s) assert_int_equal((side)->peer->exchange.state, EXCHANGE_##s)
 #define TELLS(side, s) assert_string_equal(upgrade_state_name(upgrade_of(side)), upgrade_state_name(UPGRADE_STATE_##s))
 
@@ -356,6 +370,66 @@ static inline struct upgrade_frame offer_of(uint32_t index, uint8_t flags)
 
         upgrade_offer(&frame, &terms, index, NULL);
         return frame;
+}
+
+/* ---- What a refused frame may change ----------------------------------------------------------------------------- */
+
+/* `at` is the address of a member in the side's memory. */
+static inline void allow_at(const struct side *side, void *before, uintptr_t at, size_t len)
+{
+        size_t offset = at - (uintptr_t)side->memory;
+
+        memcpy((uint8_t *)before + offset, (const uint8_t *)side->memory + offset, len);
+}
+
+#define ALLOW(member) allow_at(side, before, (uintptr_t) & (member), sizeof(member))
+
+/* What every authentic packet changes, and the count of frames; of one that is a frame, what it tells of its sender. */
+static inline void allow(const struct side *side, void *before, struct session *session, bool is_frame)
+{
+        ALLOW(session->window);
+        ALLOW(session->proven);
+        ALLOW(session->frames);
+        ALLOW(side->peer->rx_bytes);
+        ALLOW(side->peer->timers.at[TIMER_NEW_HANDSHAKE]);
+        ALLOW(side->peer->timers.at[TIMER_PERSISTENT_KEEPALIVE]);
+        ALLOW(side->peer->asks_after);
+        if (!is_frame) return;
+        ALLOW(side->peer->acquaintance);
+        ALLOW(side->peer->exchange.heard);
+}
+
+static inline void check_refused(struct adits *x, struct side *side, const struct datagram *d, enum drop reason,
+                                 bool is_frame)
+{
+        void *before = snapshot(side);
+        uint64_t drops_before = all_drops(side);
+        struct session *session = NULL;
+        struct message_data header;
+        struct index_entry *entry;
+
+        memcpy(&header, d->bytes, sizeof header);
+        entry = index_find(&side->engine->store.indices, le32_get(header.receiver));
+        if (entry) session = entry->session;
+        assert_string_equal(drop_name(hand(x, side, d)), drop_name(reason));
+        SAYS(x, side, "");
+        assert_int_equal(all_drops(side), drops_before + 1);
+        if (session && reason != DROP_RX_BAD_TAG && reason != DROP_RX_REPLAY) allow(side, before, session, is_frame);
+        snapshot_check(side, before);
+        free(before);
+}
+
+/* `a` has said its first word; b is confirmed. */
+static inline struct adits *said(bool known, bool kem, struct letter *word)
+{
+        struct adits *x = adits_new(kem);
+
+        if (known) make_known(x);
+        meet(x, x->a);
+        carry(x, x->a);
+        *word = letter_take(x, x->a);
+        x->a->peer->sessions.current->send_counter = 100;
+        return x;
 }
 
 static inline bool holds(const struct side *side, const void *secret, size_t len)

@@ -1,28 +1,36 @@
 /* Two engines with a session, and an input that says what happens to them: datagrams raw, copied and mangled, time,
- * inner packets, changes of the configuration. Every input starts from the same state, byte for byte.
+ * inner packets, changes of the configuration, frames of the session upgrade from a peer that is authentic and hostile.
+ * Every input starts from the same state, byte for byte. Both engines can upgrade: what the build and machine have.
  *
  * What must hold, else abort():
  * - only a datagram that the other engine sent to this one, unchanged, is delivered, once, and is what went in there;
  * - any other draws no effect, unless it differs only where the protocol does not look (sender index, macs); under
  *   load it may draw a cookie reply, not longer than itself;
- * - a drop is counted under its reason; after a tick the deadline moves on. */
+ * - a drop is counted under its reason; after a tick the deadline moves on;
+ * - no index and counter are sent twice; a frame goes on a handshake's session, no more are looked at than may be;
+ * - what user packets go out with is a living session of the peer's, with ML-KEM where the policy requires it. */
 #include "crypto/cookie.h"
 #include "crypto/message.h"
-#include "daemon/proto/engine.h"
+#include "crypto/mlkem.h"
+#include "crypto/upgrade.h"
+#include "daemon/proto/state.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum {
         SIDES = 2,
         MTU = 1420,
-        BUFFER = MTU + DATA_OVERHEAD + PACKET_PADDING,
-        CAPTURED = 64, /* datagrams sent, the newest */
-        INNER = 64,    /* inner packets sent, the newest */
-        STEPS = 256,   /* of one input */
-        LOAD = 600,    /* initiations at once that put an engine under load */
+        BUFFER = MTU + DATA_OVERHEAD_MAX + PACKET_PADDING,
+        CAPTURED = 64,      /* datagrams sent, the newest */
+        INNER = 64,         /* inner packets sent, the newest */
+        STEPS = 256,        /* of one input */
+        LOAD = 600,         /* initiations at once that put an engine under load */
+        STEP_UPGRADE = 240, /* bytes from here on: what came later, so that inputs from before mean what they did */
+        CONFIG_UPGRADE = 240,
 };
 
 #define NS_PER_MS  UINT64_C(1000000)
@@ -60,9 +68,11 @@ static struct state {
         struct inner inners[INNER];
 } s;
 
-/* Where an input may begin: as strangers; with a session; or under load, which an input alone would be too slow to
- * bring about, one side about to call again with the cookie that the other gave it. */
-enum { STRANGERS, SESSION, UNDER_LOAD, BEGINNINGS };
+/* Where an input may begin: as strangers; with a session, Upgrade being off; or under load, which an input alone would
+ * be too slow to bring about, one side about to call again with the cookie that the other gave it. By its length, or by
+ * its first byte: with a HELLO under way; offered; accepted; upgraded. */
+enum { STRANGERS, SESSION, UNDER_LOAD, BY_LENGTH, MEETING = BY_LENGTH, OFFERED, ACCEPTED, UPGRADED, BEGINNINGS };
+enum { FIRST_BYTE = 256 - (BEGINNINGS - BY_LENGTH) };
 
 static struct snapshot {
         struct state state;
@@ -116,11 +126,34 @@ static void capture(unsigned from, const uint8_t *bytes, size_t len)
         struct message *m = &s.messages[s.message_count++ % CAPTURED];
 
         check(len <= BUFFER);
+        for (unsigned i = 0; i < CAPTURED && bytes[0] == MESSAGE_DATA; i++) /* type, index, counter */
+                check(s.messages[i].from != from || memcmp(s.messages[i].bytes, bytes, DATA_HEADER_LEN) != 0);
         *m = (struct message){ .from = from, .len = len };
         memcpy(m->bytes, bytes, len);
 }
 
 static void settle(unsigned side, struct effects *effects);
+
+static void check_sender(const struct peer *peer, const struct session *session)
+{
+        check(session->entry.peer == peer);
+        check(session->mlkem || peer->policy.post_quantum != POST_QUANTUM_REQUIRE);
+}
+
+static void say(unsigned side, struct peer *peer)
+{
+        struct engine *engine = s.sides[side].engine;
+        uint8_t datagram[FRAME_MAX + DATA_OVERHEAD];
+        struct effects effects = { .count = 0 };
+        struct tx tx;
+
+        if (!engine_frame_next(engine, s.now, peer, &tx, datagram)) return;
+        check(tx.frame && !tx.session->upgraded && tx.len <= sizeof datagram);
+        check(tx.counter > 0 || !tx.session->initiator);
+        capture(side, datagram, tx.len);
+        engine_tx_commit(engine, s.now, WALL_EPOCH + s.now, &tx, true, &effects);
+        settle(side, &effects);
+}
 
 static void flush(unsigned side, struct peer *peer)
 {
@@ -131,6 +164,7 @@ static void flush(unsigned side, struct peer *peer)
         while (engine_staged_next(engine, s.now, peer, &tx, datagram)) {
                 struct effects effects = { .count = 0 };
 
+                check_sender(peer, tx.session);
                 capture(side, datagram, tx.len);
                 engine_tx_commit(engine, s.now, WALL_EPOCH + s.now, &tx, true, &effects);
                 settle(side, &effects);
@@ -145,6 +179,7 @@ static void settle(unsigned side, struct effects *effects)
 
                 if (e->type == EFFECT_SEND) capture(side, e->bytes, e->len);
                 if (e->type == EFFECT_FLUSH) flush(side, e->peer);
+                if (e->type == EFFECT_FRAME) say(side, e->peer);
         }
 }
 
@@ -372,6 +407,7 @@ static void send_inner(unsigned side, uint8_t *packet, size_t len)
 
         if (engine_tx_begin(engine, s.now, WALL_EPOCH + s.now, packet, len, &tx, &reason, &effects)) {
                 check(tx.len <= sizeof out && tx.plain_len >= len);
+                check_sender(tx.peer, tx.session);
                 tx_seal(&tx, out, packet, len);
                 capture(side, out, tx.len);
                 settle(side, &effects);
@@ -406,6 +442,16 @@ static void do_inner(void)
         send_inner(side, packet, len);
 }
 
+static struct upgrade_policy policy_from(uint8_t how)
+{
+        struct upgrade_policy policy = { .off = how & 1, .post_quantum = how / 2 % 3 };
+
+        /* the configuration refuses it */
+        if (policy.post_quantum == POST_QUANTUM_REQUIRE && (policy.off || !mlkem_available()))
+                policy.post_quantum = POST_QUANTUM_AUTO;
+        return policy;
+}
+
 static void reconfigure(unsigned side, uint8_t what)
 {
         struct side *self = &s.sides[side];
@@ -413,6 +459,7 @@ static void reconfigure(unsigned side, uint8_t what)
         struct prefix prefix = { .family = AF_INET, .length = take() % 33, .bytes = { 10, 0, 0, (uint8_t)(2 - side) } };
         union socket_address remote = address_of((uint8_t)(2 - side));
         struct key key = { { take() % 3 } };
+        struct upgrade_policy policy;
 
         if (!peer) peer = engine_peer_add(self->engine, s.now, &s.sides[!side].public_key);
         if (!peer) { /* only our own key, or none, can be the reason */
@@ -428,6 +475,11 @@ static void reconfigure(unsigned side, uint8_t what)
         if (what == 5) engine_set_mtu(self->engine, 576u + 3u * take());
         if (what == 6) engine_set_private_key(self->engine, s.now, take() & 1 ? &self->private_key : &key);
         if (what == 7) engine_peer_remove(self->engine, peer);
+        if (what == 8) {
+                policy = policy_from(take());
+                engine_peer_set_upgrade(self->engine, s.now, peer, &policy);
+        }
+        if (what == 9) engine_set_egress_mtu(self->engine, 6u * take());
         if (what != 7 && what != 3) (void)engine_allowed_ip_add(self->engine, peer, &prefix);
 }
 
@@ -435,7 +487,7 @@ static void do_config(void)
 {
         uint8_t how = take();
 
-        reconfigure(how & 1, how / 2 % 8);
+        reconfigure(how & 1, how < CONFIG_UPGRADE ? how / 2 % 8 : 8 + how / 2 % 2);
 }
 
 static void do_carry(void)
@@ -446,9 +498,153 @@ static void do_carry(void)
         else if (how / 2) s.messages[(s.message_count - how / 2) % CAPTURED].carried = true; /* lost */
 }
 
+/* ---- A hostile peer ---------------------------------------------------------------------------------------------- */
+
+static struct peer *peer_of(unsigned side)
+{
+        return engine_peer_find(s.sides[side].engine, &s.sides[!side].public_key);
+}
+
+/* One of the sessions that a side has, or NULL. */
+static struct session *session_of(unsigned side, uint8_t which)
+{
+        struct peer *peer = peer_of(side);
+        struct session *session;
+
+        if (!peer) return NULL;
+        session = which % 3 == 0   ? peer->sessions.current
+                  : which % 3 == 1 ? peer->sessions.previous
+                                   : peer->sessions.next;
+        return session && which & 4 ? session->child : session;
+}
+
+/* What looks like a frame, more or less: one of ours that was, or anything; changed in up to seven places. */
+static size_t make_frame(uint8_t plain[FRAME_MAX + PACKET_PADDING])
+{
+        static const uint16_t lengths[] = { 16, 32, 1200, 1120 };
+        uint8_t how = take(), changes = take();
+        struct upgrade_frame frame;
+        size_t len;
+
+        memset(&frame, 0, sizeof frame);
+        frame.header = (struct upgrade_header){ .version = UPGRADE_SPEAKS,
+                                                .type = how & 3,
+                                                .length = le16_put(lengths[how / 4 % 4]),
+                                                .index = le32_put(take()),
+                                                .kem = how / 16 & 1,
+                                                .flags = how / 32 & 1,
+                                                .cipher = how / 64,
+                                                .speaks = UPGRADE_SPEAKS };
+        memcpy(frame.header.cost, (uint8_t[UPGRADE_COSTS]){ take(), take(), take() }, UPGRADE_COSTS);
+        len = upgrade_padded(&frame);
+        memset(plain, 0, FRAME_MAX + PACKET_PADDING);
+        memcpy(plain, &frame, sizeof frame);
+        for (unsigned i = 0; i < changes % 8u; i++) {
+                size_t at = (size_t)take() << 8 | take();
+                plain[at % len] = take();
+        }
+        if (changes & 8) len = take() % 80u;
+        if (changes & 16) len = FRAME_MAX - take() % 16u;
+        plain[0] &= 0x0f; /* else it is a packet, and may be delivered */
+        return len;
+}
+
+/* Sealed with a session of the side's, as if the side had said so. It is carried as any other message. */
+static void do_seal(void)
+{
+        uint8_t how = take(), plain[FRAME_MAX + PACKET_PADDING], datagram[BUFFER];
+        struct session *session = session_of(how & 1, how / 2);
+        size_t len = make_frame(plain);
+        struct tx tx = { .session = session, .plain_len = len };
+
+        if (!session || !session_reserve(session, 1, &tx.counter)) return;
+        tx_seal(&tx, datagram, plain, len);
+        capture(how & 1, datagram, DATA_HEADER_LEN + len + session->cipher->tag_len);
+}
+
+/* What a worker may hand over: whatever became of the session meanwhile. */
+static void do_hand_over(void)
+{
+        uint8_t how = take(), plain[FRAME_MAX + PACKET_PADDING];
+        const struct session *session = session_of(how & 1, how / 2);
+        struct effects effects = { .count = 0 };
+        struct peer *peer = peer_of(how & 1);
+        size_t len = make_frame(plain);
+        uint8_t *exact = malloc(len ? len : 1);
+
+        check(exact != NULL);
+        memcpy(exact, plain, len);
+        if (peer)
+                engine_frame_receive(s.sides[how & 1].engine, s.now, WALL_EPOCH + s.now, peer,
+                                     session ? session->entry.index : (uint32_t)how * take(), exact, len, &effects);
+        free(exact);
+        settle(how & 1, &effects);
+}
+
+/* ---- What holds at all times ------------------------------------------------------------------------------------- */
+
+static void check_session(const struct peer *peer, const struct session *session)
+{
+        if (!session) return;
+        check(session->entry.peer == peer && session->frames <= FRAMES_MAX);
+        check(!session->upgraded || !session->child);
+        if (!session->child) return;
+        check(session->child->upgraded && session->child->entry.peer == peer && session->child->born == session->born);
+        check(session->child->initiator == session->initiator);
+}
+
+static void check_peer(const struct peer *peer)
+{
+        const struct sessions *have = &peer->sessions;
+        const struct session *current = have->current, *previous = have->previous, *sender = have->sender;
+
+        check_session(peer, have->current);
+        check_session(peer, have->previous);
+        check_session(peer, have->next);
+        check(!have->next || !have->next->child);
+        if (!sender) return;
+        check_sender(peer, sender);
+        check(sender == current || (current && sender == current->child) ||
+              (previous && (sender == previous->child || (sender == previous && sender->upgraded))));
+}
+
+static void check_all(void)
+{
+        for (unsigned side = 0; side < SIDES; side++)
+                if (peer_of(side)) check_peer(peer_of(side));
+}
+
 static void (*const steps[])(void) = { do_raw, do_mangled, do_time, do_inner, do_carry, do_config };
+static void (*const upgrade_steps[])(void) = { do_seal, do_hand_over };
+
+static void take_step(uint8_t which)
+{
+        if (which >= STEP_UPGRADE) upgrade_steps[which % 2]();
+        else steps[which % (sizeof steps / sizeof *steps)]();
+        check_all();
+}
 
 /* ---- The state where every input begins -------------------------------------------------------------------------- */
+
+static uint8_t abilities[CIPHER_IDS];
+
+static uint64_t clock_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void find_abilities(void)
+{
+        static const uint8_t costs[CIPHER_IDS] = { 81, 53, 59 };
+
+        cipher_init(1, clock_ns);
+        mlkem_init();
+        for (uint8_t id = 0; id < CIPHER_IDS; id++)
+                if (cipher_find(id)) abilities[id] = costs[id];
+}
 
 static void side_init(unsigned i)
 {
@@ -468,6 +664,7 @@ static void side_init(unsigned i)
         side->engine = engine_new(side->memory, side->size, &config, &random, s.now);
         check(side->engine != NULL);
         engine_set_private_key(side->engine, s.now, &side->private_key);
+        engine_set_abilities(side->engine, abilities, mlkem_available());
         engine_set_mtu(side->engine, MTU);
         engine_set_up(side->engine, s.now, true);
 }
@@ -536,9 +733,16 @@ static void begin_under_load(void)
         put_under_load(0);
 }
 
+static void set_policies(struct upgrade_policy policy)
+{
+        for (unsigned i = 0; i < SIDES; i++)
+                engine_peer_set_upgrade(s.sides[i].engine, s.now, peer_of(i), &policy);
+}
+
 /* A handshake, and a packet each way of each family. */
 static void begin_with_session(void)
 {
+        set_policies((struct upgrade_policy){ .off = true });
         for (unsigned i = 0; i < 4; i++) {
                 step_with(do_inner, (uint8_t)i, 3);
                 carry(CAPTURED);
@@ -548,9 +752,22 @@ static void begin_with_session(void)
         s.now += 500 * NS_PER_MS;
 }
 
+/* Carries one message after the other until the exchange is there. */
+static void begin_at(uint8_t state)
+{
+        step_with(do_inner, 0, 3);
+        for (unsigned i = 0; i < 20 && peer_of(0)->exchange.state != state && peer_of(1)->exchange.state != state; i++)
+                carry(1);
+        check(peer_of(0)->exchange.state == state || peer_of(1)->exchange.state == state);
+        s.now += NS_PER_MS;
+}
+
+static const uint8_t states[] = { EXCHANGE_ASKED, EXCHANGE_OFFERED, EXCHANGE_ACCEPTED, EXCHANGE_ESTABLISHED };
+
 static void start(void)
 {
         check(sodium_init() >= 0);
+        find_abilities();
         s.now = 1000 * NS_PER_MS;
         for (unsigned i = 0; i < SIDES; i++)
                 side_init(i);
@@ -562,6 +779,11 @@ static void start(void)
         snapshot_restore(STRANGERS);
         begin_with_session();
         snapshot_take(SESSION);
+        for (unsigned i = 0; i < sizeof states; i++) {
+                snapshot_restore(STRANGERS);
+                begin_at(states[i]);
+                snapshot_take(MEETING + i);
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -569,9 +791,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (!snapshots[STRANGERS].memory[0]) start();
-        snapshot_restore(size % BEGINNINGS);
         in = (struct input){ data, data + size };
+        if (size && *in.at >= FIRST_BYTE) snapshot_restore(MEETING + (take() - FIRST_BYTE));
+        else snapshot_restore(size % BY_LENGTH);
         for (unsigned i = 0; i < STEPS && in.at < in.end; i++)
-                steps[take() % (sizeof steps / sizeof *steps)]();
+                take_step(take());
         return 0;
 }

@@ -1,4 +1,6 @@
 #include "tests/sim/world.h"
+#include "crypto/mlkem.h"
+#include "daemon/proto/state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,9 @@ static void start_engine(struct host *host)
         host->engine = engine_new(host->memory, host->memory_size, &host->config, &random, host_now(host));
         world_check(host->world, host->engine != NULL, "engine_new");
         engine_set_private_key(host->engine, host_now(host), &host->private_key);
-        engine_set_mtu(host->engine, SIM_MTU);
+        engine_set_abilities(host->engine, host->abilities.costs, host->abilities.mlkem);
+        engine_set_mtu(host->engine, host->mtu);
+        engine_set_egress_mtu(host->engine, host->egress_mtu);
         engine_set_up(host->engine, host_now(host), true);
         host->deadline = engine_deadline(host->engine);
 }
@@ -43,6 +47,7 @@ static void configure(struct host *host, const struct contact *contact)
         world_check(host->world, engine_allowed_ip_add(host->engine, peer, &v4), "no room for a prefix");
         world_check(host->world, engine_allowed_ip_add(host->engine, peer, &v6), "no room for a prefix");
         engine_peer_set_keepalive(host->engine, host_now(host), peer, contact->keepalive);
+        engine_peer_set_upgrade(host->engine, host_now(host), peer, &contact->policy);
         host->deadline = engine_deadline(host->engine);
 }
 
@@ -55,6 +60,7 @@ struct host *world_host(struct world *world, uint32_t max_peers)
         host->id = world->host_count + 1;
         host->world = world;
         host->link = link_clean;
+        host->mtu = SIM_MTU;
         host->random = splitmix(&world->random);
         host->config = (struct engine_config){ .max_peers = max_peers,
                                                .max_prefixes = 2 * max_peers,
@@ -111,12 +117,67 @@ void host_keepalive(struct host *host, const struct host *peer, uint16_t seconds
         host->deadline = engine_deadline(host->engine);
 }
 
+void host_able(struct host *host, const struct abilities *abilities)
+{
+        host->abilities = *abilities;
+        world_check(host->world, host->contact_count == 0, "host %u: abilities after peers", host->id);
+        engine_set_abilities(host->engine, abilities->costs, abilities->mlkem);
+}
+
+void host_set_mtu(struct host *host, uint32_t mtu, uint32_t egress_mtu)
+{
+        host->mtu = mtu;
+        host->egress_mtu = egress_mtu;
+        engine_set_mtu(host->engine, mtu);
+        engine_set_egress_mtu(host->engine, egress_mtu);
+}
+
+void host_policy(struct host *host, const struct host *peer, struct upgrade_policy policy)
+{
+        for (unsigned i = 0; i < host->contact_count; i++) {
+                if (host->contacts[i].host != peer) continue;
+                host->contacts[i].policy = policy;
+                host->contacts[i].policy_since = host_now(host);
+        }
+        engine_peer_set_upgrade(host->engine, host_now(host), host_peer(host, peer), &policy);
+        host->deadline = engine_deadline(host->engine);
+}
+
+struct abilities abilities_all(bool mlkem)
+{
+        static const uint8_t costs[CIPHER_IDS] = { 81, 53, 59 };
+        struct abilities all = { .mlkem = mlkem && mlkem_available() };
+
+        for (uint8_t id = 0; id < CIPHER_IDS; id++)
+                if (cipher_find(id)) all.costs[id] = costs[id];
+        return all;
+}
+
+struct world *world_adits(uint64_t seed, bool mlkem, struct host **a, struct host **b)
+{
+        const struct abilities all = abilities_all(mlkem);
+        struct world *world = world_new(seed);
+
+        *a = world_host(world, 4);
+        *b = world_host(world, 4);
+        host_able(*a, &all);
+        host_able(*b, &all);
+        world_connect(*a, *b);
+        return world;
+}
+
 void host_restart(struct host *host)
 {
+        for (unsigned i = 0; i < host->contact_count; i++)
+                host->past_tx_drops += host_peer(host, host->contacts[i].host)->staged.count;
+        for (enum drop reason = DROP_TX_NOT_IP; reason < DROP_COUNT; reason++)
+                host->past_tx_drops += host_drops(host, reason);
         munmap(host->memory, host->memory_size);
         start_engine(host);
-        for (unsigned i = 0; i < host->contact_count; i++)
+        for (unsigned i = 0; i < host->contact_count; i++) {
+                host->contacts[i].policy_since = host_now(host);
                 configure(host, &host->contacts[i]);
+        }
 }
 
 void host_sleep(struct host *host)

@@ -6,7 +6,7 @@
 struct packet {
         const struct host *from, *to;
         uint16_t len;
-        bool v6, delivered;
+        bool v6, delivered, lost, dropped; /* lost: by the link, one of its copies; dropped: on arrival */
 };
 
 enum { V4_HEADER = 20, V6_HEADER = 40, NUMBER_LEN = 8, PROTOCOL = 253 /* experiments, RFC 3692 */ };
@@ -97,7 +97,7 @@ size_t packet_new(struct world *world, const struct host *from, const struct hos
         p = &world->packets[world->packet_count];
         *p = (struct packet){ .from = from, .to = to, .v6 = v6 };
         /* mostly small ones, so that the pattern costs little; all residues of the padding */
-        p->len = (uint16_t)(shortest + world_random(world, world_random(world, 8) ? 64 : SIM_MTU - shortest + 1));
+        p->len = (uint16_t)(shortest + world_random(world, world_random(world, 8) ? 64 : from->mtu - shortest + 1));
         build(p, world->packet_count++, out);
         return p->len;
 }
@@ -123,6 +123,36 @@ void packet_delivered(struct host *at, const struct host *from, const uint8_t *b
         p->delivered = true;
         world->delivered++;
         at->delivered++;
+}
+
+uint64_t packet_number(const uint8_t *bytes)
+{
+        uint64_t number;
+
+        memcpy(&number, bytes + (bytes[0] >> 4 == 6 ? V6_HEADER : V4_HEADER), NUMBER_LEN);
+        return number;
+}
+
+void packet_lost(struct world *world, uint64_t number)
+{
+        world->packets[number].lost = true;
+}
+
+void packet_dropped(struct world *world, uint64_t number)
+{
+        world->packets[number].dropped = true;
+}
+
+uint64_t packets_unexplained(const struct world *world)
+{
+        uint64_t count = 0;
+
+        for (uint64_t i = 0; i < world->packet_count; i++) {
+                const struct packet *p = &world->packets[i];
+
+                count += !p->delivered && !p->lost && !p->dropped;
+        }
+        return count;
 }
 
 bool world_was_delivered(const struct world *world, uint64_t number)

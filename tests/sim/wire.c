@@ -1,4 +1,8 @@
 #include "tests/sim/world.h"
+#include "crypto/message.h"
+#include "daemon/proto/state.h"
+
+#include <sodium.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +12,24 @@ struct flow {
         const struct host *owner;
         uint32_t index;
         uint64_t announced_at;
+        const struct session *child; /* that was learnt of by looking into the owner */
+        unsigned frames;
         uint8_t *seen; /* a bit for each counter */
         size_t seen_bytes;
+};
+
+/* A key that sealed, and for whom. */
+struct sealer {
+        uint8_t digest[16];
+        const struct host *to;
+        uint32_t index;
 };
 
 struct wire {
         struct flow *flows; /* a hash table, linear probing */
         size_t room, count;
+        struct sealer *sealers; /* another one; twice as much room, since a pair of indices has two keys */
+        size_t sealer_count;
 };
 
 enum { COUNTERS_MAX = 1 << 24 };
@@ -30,6 +45,7 @@ struct wire *wire_new(void)
         if (wire) {
                 wire->room = 1024;
                 wire->flows = calloc(wire->room, sizeof *wire->flows);
+                wire->sealers = calloc(2 * wire->room, sizeof *wire->sealers);
         }
         return wire;
 }
@@ -39,6 +55,7 @@ void wire_free(struct wire *wire)
         for (size_t i = 0; i < wire->room; i++)
                 free(wire->flows[i].seen);
         free(wire->flows);
+        free(wire->sealers);
         free(wire);
 }
 
@@ -53,12 +70,26 @@ static struct flow *find(const struct wire *wire, const struct host *owner, uint
         return &wire->flows[i];
 }
 
+static struct sealer *find_sealer(const struct wire *wire, const uint8_t digest[16])
+{
+        size_t i;
+
+        memcpy(&i, digest, sizeof i);
+        while (wire->sealers[i &= 2 * wire->room - 1].to && memcmp(wire->sealers[i].digest, digest, 16) != 0)
+                i++;
+        return &wire->sealers[i];
+}
+
 static void grow(struct wire *wire)
 {
-        struct wire bigger = { .room = 2 * wire->room, .count = wire->count };
+        struct wire bigger = { .room = 2 * wire->room, .count = wire->count, .sealer_count = wire->sealer_count };
 
         bigger.flows = calloc(bigger.room, sizeof *bigger.flows);
-        if (!bigger.flows) abort();
+        bigger.sealers = calloc(2 * bigger.room, sizeof *bigger.sealers);
+        if (!bigger.flows || !bigger.sealers) abort();
+        for (size_t i = 0; i < 2 * wire->room; i++)
+                if (wire->sealers[i].to) *find_sealer(&bigger, wire->sealers[i].digest) = wire->sealers[i];
+        free(wire->sealers);
         for (size_t i = 0; i < wire->room; i++)
                 if (wire->flows[i].owner) *find(&bigger, wire->flows[i].owner, wire->flows[i].index) = wire->flows[i];
         free(wire->flows);
@@ -70,7 +101,7 @@ static uint32_t get32(const uint8_t *bytes)
         return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-static void announce(struct world *world, const struct host *owner, uint32_t index)
+static struct flow *announce(struct world *world, const struct host *owner, uint32_t index)
 {
         struct flow *flow;
 
@@ -79,6 +110,53 @@ static void announce(struct world *world, const struct host *owner, uint32_t ind
         world_check(world, !flow->owner, "host %u announces index %08x twice", owner->id, index);
         *flow = (struct flow){ .owner = owner, .index = index, .announced_at = world->now };
         world->wire->count++;
+        return flow;
+}
+
+static void know(struct world *world, const struct host *host, const struct session *child)
+{
+        struct flow *flow = find(world->wire, host, child->entry.index);
+
+        if (flow->owner && flow->child == child) return;
+        flow = announce(world, host, child->entry.index);
+        flow->child = child;
+        flow->announced_at = child->born - host->boot_offset;
+}
+
+void wire_know_children(struct world *world, const struct host *host, const struct peer *peer)
+{
+        const struct session *current = peer->sessions.current, *previous = peer->sessions.previous;
+
+        if (current && current->child) know(world, host, current->child);
+        if (previous && previous->child) know(world, host, previous->child);
+}
+
+void wire_check_key(struct world *world, const struct host *to, const struct session *session)
+{
+        struct wire *wire = world->wire;
+        struct sealer *sealer;
+        uint8_t digest[16];
+
+        crypto_generichash(digest, sizeof digest, session->seal_schedule, session->cipher->schedule_len, NULL, 0);
+        if (wire->sealer_count >= wire->room) grow(wire);
+        sealer = find_sealer(wire, digest);
+        if (!sealer->to) {
+                memcpy(sealer->digest, digest, sizeof digest);
+                sealer->to = to;
+                sealer->index = session->remote_index;
+                wire->sealer_count++;
+        }
+        world_check(world, sealer->to == to && sealer->index == session->remote_index,
+                    "one key seals for index %08x and for %08x", sealer->index, session->remote_index);
+}
+
+void wire_frame_seen(struct world *world, const struct host *host, uint32_t index)
+{
+        struct flow *flow = find(world->wire, host, index);
+
+        flow->frames++;
+        world_check(world, flow->frames <= FRAMES_MAX, "host %u looks at %u frames of index %08x", host->id,
+                    flow->frames, index);
 }
 
 static void use_counter(struct world *world, struct flow *flow, uint64_t counter)
@@ -123,7 +201,6 @@ void wire_observe(struct world *world, struct host *from, const struct host *to,
         if (type <= 2) announce(world, from, get32(bytes + 4));
         if (type == 4) {
                 world_check(world, to != NULL, "host %u sends data to nobody", from->id);
-                if (len == DATA_OVERHEAD) from->keepalives++;
                 observe_data(world, from, to, bytes);
         }
 }

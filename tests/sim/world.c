@@ -1,9 +1,13 @@
 #include "tests/sim/world.h"
+#include "crypto/mlkem.h"
+#include "crypto/upgrade.h"
+#include "daemon/proto/state.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Something that happens at a time: a datagram arrives, or a call is made. */
 struct event {
@@ -123,6 +127,13 @@ static struct host *host_by_address(const struct world *world, const union socke
         return NULL;
 }
 
+struct contact *host_contact(const struct host *host, const struct host *other)
+{
+        for (unsigned i = 0; i < host->contact_count; i++)
+                if (host->contacts[i].host == other) return &host->contacts[i];
+        return NULL;
+}
+
 static struct datagram *datagram_new(const union socket_address *from, const union socket_address *to,
                                      const void *bytes, size_t len)
 {
@@ -150,7 +161,15 @@ static void keep_copy(struct world *world, const struct datagram *d)
 {
         world->captured = realloc(world->captured, (world->captured_count + 1) * sizeof(void *));
         if (!world->captured) abort();
-        world->captured[world->captured_count++] = datagram_new(&d->from, &d->to, d->bytes, d->len);
+        world->captured[world->captured_count] = datagram_new(&d->from, &d->to, d->bytes, d->len);
+        world->captured[world->captured_count++]->sent_at = world->now;
+}
+
+static void lose(struct world *world, const struct datagram *d)
+{
+        if (!d->packet) return;
+        packet_lost(world, d->packet - 1);
+        world->link_lost++;
 }
 
 /* Through the filter and the chances of the link. */
@@ -158,54 +177,128 @@ static void transmit(struct host *from, struct datagram *d)
 {
         struct world *world = from->world;
         const struct link *link = &from->link;
-        bool is_packet = d->bytes[0] == 4 && d->len > DATA_OVERHEAD;
-
         d->delay = link->latency;
         if (world->capture) keep_copy(world, d);
         if ((world->filter && !world->filter(world, from, d)) || chance(world, link->loss)) {
-                if (is_packet) world->link_lost++;
+                lose(world, d);
                 free(d);
                 return;
         }
         if (chance(world, link->duplicate)) {
                 struct datagram *twin = datagram_new(&d->from, &d->to, d->bytes, d->len);
 
+                twin->packet = d->packet;
                 twin->delay = d->delay + world_random(world, link->reorder_delay + 1);
                 arrive(world, twin);
         }
         if (chance(world, link->corrupt)) {
                 wire_corrupt(world, &d);
-                if (is_packet) world->link_lost++;
+                lose(world, d);
         }
         if (chance(world, link->reorder)) d->delay += world_random(world, link->reorder_delay + 1);
         arrive(world, d);
 }
 
+/* Of the peer's sessions the one whose packets go to `index`. */
+static const struct session *session_to(const struct peer *peer, uint32_t index)
+{
+        struct session *places[] = { peer->sessions.current, peer->sessions.previous, peer->sessions.next };
+
+        for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
+                struct session *session = places[i], *child = session ? session->child : NULL;
+
+                if (session && session->remote_index == index) return session;
+                if (child && child->remote_index == index) return child;
+        }
+        return NULL;
+}
+
 static void send_datagram(struct host *from, const struct peer *peer, const struct endpoint *to, const uint8_t *bytes,
-                          size_t len)
+                          size_t len, uint64_t packet)
 {
         const struct host *owner = peer ? host_by_key(from->world, engine_peer_public_key(peer)) : NULL;
+        struct datagram *d = datagram_new(&from->address, &to->remote, bytes, len);
 
+        if (peer && bytes[0] == MESSAGE_DATA) {
+                struct message_data header;
+                const struct session *session;
+
+                memcpy(&header, bytes, sizeof header);
+                session = session_to(peer, le32_get(header.receiver));
+                world_check(from->world, session != NULL, "host %u sends on a session that it does not have", from->id);
+                wire_check_key(from->world, owner, session);
+                if (len == (size_t)DATA_HEADER_LEN + session->cipher->tag_len) from->keepalives++;
+        }
         wire_observe(from->world, from, owner, bytes, len);
         world_check(from->world, to->remote.family == AF_INET, "host %u sends to no address", from->id);
-        transmit(from, datagram_new(&from->address, &to->remote, bytes, len));
+        d->packet = packet;
+        transmit(from, d);
+}
+
+/* A user packet may go by this session, under the policy of the moment. */
+static void check_policy(const struct host *host, const struct host *other, const struct session *session,
+                         const char *does)
+{
+        const struct contact *contact = host_contact(host, other);
+
+        world_check(host->world, session->mlkem || contact->policy.post_quantum != POST_QUANTUM_REQUIRE,
+                    "host %u %s a user packet without ML-KEM, which it requires", host->id, does);
+        world_check(host->world, !session->upgraded || !contact->policy.off || session->born < contact->policy_since,
+                    "host %u %s a user packet on a child, with Upgrade = off", host->id, does);
+}
+
+static void check_seal(struct host *host, const struct tx *tx)
+{
+        const struct host *other = host_by_key(host->world, engine_peer_public_key(tx->peer));
+
+        if (!tx->frame) {
+                check_policy(host, other, tx->session, "sends");
+                host->upgraded += tx->session->upgraded;
+                return;
+        }
+        host->frames++;
+        world_check(host->world, !tx->session->upgraded, "host %u sends a frame on a child", host->id);
+        world_check(host->world, !tx->session->initiator || tx->counter > 0, "host %u confirms a session with a frame",
+                    host->id);
+        world_check(host->world, tx->len <= FRAME_MAX + DATA_OVERHEAD && tx->len >= UPGRADE_FRAME_MIN + DATA_OVERHEAD,
+                    "host %u: a frame of %zu bytes", host->id, tx->len);
+        world_check(host->world, !host_contact(host, other)->policy.off || tx->plain_len == UPGRADE_FRAME_MIN,
+                    "host %u offers or accepts with Upgrade = off", host->id);
 }
 
 static void settle(struct host *host, struct effects *effects);
 
 static void flush(struct host *host, struct peer *peer)
 {
-        uint8_t datagram[SIM_MTU + DATA_OVERHEAD + PACKET_PADDING];
+        uint8_t datagram[SIM_MTU + DATA_OVERHEAD_MAX + PACKET_PADDING];
         struct tx tx;
 
-        while (engine_staged_next(host->engine, host_now(host), peer, &tx, datagram)) {
+        for (;;) {
+                const struct staged *first = staged_first(&peer->staged);
+                uint64_t number = first ? packet_number(first->bytes) : 0;
                 struct effects effects = { .count = 0 };
 
+                if (!engine_staged_next(host->engine, host_now(host), peer, &tx, datagram)) return;
                 world_check(host->world, tx.peer == peer, "host %u: staged packet of another peer", host->id);
-                send_datagram(host, tx.peer, &tx.to, datagram, tx.len);
+                check_seal(host, &tx);
+                send_datagram(host, tx.peer, &tx.to, datagram, tx.len, 1 + number);
                 engine_tx_commit(host->engine, host_now(host), host_wall(host), &tx, true, &effects);
                 settle(host, &effects);
         }
+}
+
+static void say(struct host *host, struct peer *peer)
+{
+        uint8_t datagram[FRAME_MAX + DATA_OVERHEAD];
+        struct effects effects = { .count = 0 };
+        struct tx tx;
+
+        if (!engine_frame_next(host->engine, host_now(host), peer, &tx, datagram)) return;
+        world_check(host->world, tx.peer == peer && tx.frame, "host %u: no frame of this peer", host->id);
+        check_seal(host, &tx);
+        send_datagram(host, tx.peer, &tx.to, datagram, tx.len, 0);
+        engine_tx_commit(host->engine, host_now(host), host_wall(host), &tx, true, &effects);
+        settle(host, &effects);
 }
 
 /* Carries out what a call into the engine wants, and asks when to call again. */
@@ -216,8 +309,10 @@ static void settle(struct host *host, struct effects *effects)
                 const struct effect *e = &effects->list[i];
 
                 host->effects[e->type]++;
-                if (e->type == EFFECT_SEND) send_datagram(host, e->peer, &e->to, e->bytes, e->len);
+                if (e->type == EFFECT_SEND) send_datagram(host, e->peer, &e->to, e->bytes, e->len, 0);
                 if (e->type == EFFECT_FLUSH) flush(host, e->peer);
+                if (e->type == EFFECT_FRAME) say(host, e->peer);
+                if (e->type == EFFECT_UPGRADED) host->last_upgraded_at = host->world->now;
                 if (e->type == EFFECT_SESSION_UP) host->last_up_at = host->world->now;
                 if (e->type == EFFECT_SESSION_DOWN) host->last_down_at = host->world->now;
         }
@@ -227,7 +322,7 @@ static void settle(struct host *host, struct effects *effects)
 void world_send(struct host *from, const struct host *to)
 {
         uint8_t packet[SIM_MTU + PACKET_PADDING] = { 0 };
-        uint8_t datagram[SIM_MTU + DATA_OVERHEAD + PACKET_PADDING];
+        uint8_t datagram[SIM_MTU + DATA_OVERHEAD_MAX + PACKET_PADDING];
         struct world *world = from->world;
         struct effects effects = { .count = 0 };
         enum drop reason = DROP_NONE;
@@ -237,11 +332,12 @@ void world_send(struct host *from, const struct host *to)
         if (engine_tx_begin(from->engine, host_now(from), host_wall(from), packet, len, &tx, &reason, &effects)) {
                 world_check(world, reason == DROP_NONE, "a packet both dropped and sent");
                 world_check(world,
-                            tx.plain_len >= len && tx.plain_len <= SIM_MTU &&
-                                    (tx.plain_len % PACKET_PADDING == 0 || tx.plain_len == SIM_MTU),
+                            tx.plain_len >= len && tx.plain_len <= from->mtu &&
+                                    (tx.plain_len % PACKET_PADDING == 0 || tx.plain_len == from->mtu),
                             "packet of %zu bytes padded to %zu", len, tx.plain_len);
+                check_seal(from, &tx);
                 tx_seal(&tx, datagram, packet, len);
-                send_datagram(from, tx.peer, &tx.to, datagram, tx.len);
+                send_datagram(from, tx.peer, &tx.to, datagram, tx.len, 1 + packet_number(packet));
                 settle(from, &effects);
                 effects.count = 0;
                 engine_tx_commit(from->engine, host_now(from), host_wall(from), &tx, true, &effects);
@@ -286,6 +382,13 @@ static void check_silence(const struct host *host, const struct datagram *d, enu
                     (int)effects->list[0].type);
 }
 
+/* A frame that was no more than counted. */
+static bool looked_at(enum drop reason)
+{
+        return reason != DROP_RX_UPGRADE_LIMIT && reason != DROP_RX_REPLAY && reason != DROP_RX_SESSION_EXPIRED &&
+               reason != DROP_RX_NOT_IP;
+}
+
 static void receive(struct host *host, struct datagram *d)
 {
         struct endpoint from = { .remote = d->from, .source.in = host->address.in.sin_addr, .source_ifindex = 1 };
@@ -296,17 +399,23 @@ static void receive(struct host *host, struct datagram *d)
         struct rx rx;
 
         if (engine_rx_begin(host->engine, now, wall, d->bytes, d->len, &from, &rx, &reason, &effects)) {
+                struct session session = *rx.session; /* as it was: the commit may be its end */
                 bool opened = rx_open(&rx);
+                bool frame = opened && !session.upgraded && upgrade_is_frame(rx.plain, rx.plain_len);
                 bool deliver = engine_rx_commit(host->engine, now, wall, &rx, opened, &from, &len, &reason, &effects);
 
                 world_check(host->world, deliver || len == 0 || reason != DROP_NONE, "neither delivered nor dropped");
+                if (frame && looked_at(reason)) wire_frame_seen(host->world, host, session.entry.index);
+                wire_know_children(host->world, host, rx.peer);
                 if (deliver) {
                         const struct host *peer = host_by_key(host->world, engine_peer_public_key(rx.peer));
 
+                        check_policy(host, peer, &session, "takes");
                         world_check(host->world, !d->corrupted, "host %u delivers a corrupted datagram", host->id);
                         packet_delivered(host, peer, rx.plain, len);
                 }
         }
+        if (d->packet && reason != DROP_NONE) packet_dropped(host->world, d->packet - 1);
         check_silence(host, d, reason, &effects);
         settle(host, &effects);
 }
@@ -331,6 +440,7 @@ static void happen(struct world *world)
         }
         host = host_by_address(world, &event.datagram->to);
         if (host && !host->asleep) receive(host, event.datagram);
+        else if (event.datagram->packet) packet_lost(world, event.datagram->packet - 1);
         if (!host) world->strays[event.datagram->bytes[0] % WIRE_TYPES]++;
         free(event.datagram);
 }
@@ -417,16 +527,30 @@ struct world *world_pair(uint64_t seed, struct host **a, struct host **b)
         return world;
 }
 
+static uint64_t host_waiting(const struct host *host)
+{
+        uint64_t count = 0;
+
+        for (unsigned i = 0; i < host->contact_count; i++)
+                count += host_peer(host, host->contacts[i].host)->staged.count;
+        return count;
+}
+
 void world_check_accounts(const struct world *world)
 {
         uint64_t drops = 0;
 
-        for (unsigned i = 0; i < world->host_count; i++)
-                for (unsigned reason = DROP_NONE + 1; reason < DROP_COUNT; reason++)
+        for (size_t i = 0; i < world->event_count; i++)
+                drops += world->events[i].datagram && world->events[i].datagram->packet;
+        for (unsigned i = 0; i < world->host_count; i++) {
+                drops += world->hosts[i]->past_tx_drops + host_waiting(world->hosts[i]);
+                for (unsigned reason = DROP_TX_NOT_IP; reason < DROP_COUNT; reason++)
                         drops += host_drops(world->hosts[i], reason);
-        world_check(world, world_lost(world) <= world->link_lost + drops,
-                    "%lu packets lost, %lu by the link, %lu drops", (unsigned long)world_lost(world),
-                    (unsigned long)world->link_lost, (unsigned long)drops);
+        }
+        world_check(world, packets_unexplained(world) <= drops,
+                    "of %lu packets %lu vanished, %lu drops before sending, waiting or under way",
+                    (unsigned long)world->packet_count, (unsigned long)packets_unexplained(world),
+                    (unsigned long)drops);
 }
 
 void world_check_delivered(const struct world *world, uint64_t first)
@@ -436,12 +560,33 @@ void world_check_delivered(const struct world *world, uint64_t first)
                             (unsigned long)i, (unsigned long)world->packet_count, (unsigned long)first);
 }
 
+static uint64_t clock_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* Which implementation of a cipher is the fastest changes no byte of a run. */
+static void init_once(void)
+{
+        static bool done;
+
+        if (done) return;
+        if (sodium_init() < 0) abort();
+        cipher_init(1, clock_ns);
+        mlkem_init();
+        done = true;
+}
+
 struct world *world_new(uint64_t seed)
 {
         struct world *world = calloc(1, sizeof *world);
         const char *chosen = getenv("SIM_SEED");
 
-        if (sodium_init() < 0 || !world) abort();
+        if (!world) abort();
+        init_once();
         world->seed = world->random = chosen ? strtoull(chosen, NULL, 0) : seed;
         world->wire = wire_new();
         return world;

@@ -235,8 +235,11 @@ static void using_tick(struct engine *engine, struct peer *peer, struct effects 
                 return;
         }
         peer->sessions.current->child->sending = false; /* with `require` too: better to wait than to be lost */
-        them->shunned = true;
-        them->probed_at = engine->now;
+        if (++them->misses >= MISSES_MAX) {
+                them->misses = 0;
+                them->shunned = true;
+                them->probed_at = engine->now;
+        }
         exchange_off(engine, peer, UPGRADE_STATE_UNUSED, out);
         handshake_start(engine, peer, out);
 }

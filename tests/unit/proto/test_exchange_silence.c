@@ -270,16 +270,16 @@ static void test_probing_of_one_that_was_lost(void **state)
         adits_free(x);
 }
 
-/* An accepted child that is silent: five empty ones, then a handshake, and no OFFER for an hour. */
-static void test_using_without_answer(void **state)
+/* An accepted child that is silent: five empty ones, then a handshake; the third time no OFFER for an hour. */
+static void unanswered_child(unsigned time)
 {
         const struct upgrade_frame hello = hello_of(0, 0, 100, 0);
         struct adits *x = adits_new(false);
         struct datagram d;
         uint64_t start;
 
-        (void)state;
         make_known(x);
+        x->a->peer->acquaintance.misses = (uint8_t)(time - 1);
         meet(x, x->a);
         carry(x, x->a);
         carry(x, x->a);
@@ -302,7 +302,11 @@ static void test_using_without_answer(void **state)
         assert_false(x->a->peer->sessions.current->child->sending);
         lose(x, x->a);
         lose(x, x->b);
-        for (unsigned i = 0; i < 2; i++) {
+        if (time < 3) {
+                meet(x, x->a);
+                SAYS(x, x->a, "empty OFFER");
+        }
+        for (unsigned i = 0; time == 3 && i < 2; i++) {
                 pass_time(x->p, i ? start + SENDS_END + SECONDS(3600) - x->p->now : SECONDS(3600) - 4 * DELAY);
                 meet(x, x->a);
                 SAYS(x, x->a, i ? "empty OFFER" : "empty");
@@ -315,6 +319,13 @@ static void test_using_without_answer(void **state)
                 SAYS(x, x->a, "");
         }
         adits_free(x);
+}
+
+static void test_using_without_answer(void **state)
+{
+        (void)state;
+        for (unsigned time = 1; time <= 3; time++)
+                unanswered_child(time);
 }
 
 /* Neither sends nor answers: to the other it is a WireGuard. */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -180,24 +181,29 @@ static struct shell_result watch(struct run *run, int limit_ms)
         return (struct shell_result){ .end = SHELL_LATE };
 }
 
-/* The whole process group: a shell that dies at once must not take from its children the time to clean up. Its number
- * is not used anew while one of the group is left. */
+/* The whole process group: a shell that dies at once must not take from its children the time to clean up. They become
+ * ours, to be reaped: the group is gone with its last zombie, and its number is not used anew before. */
 static void end(struct run *run)
 {
         int64_t deadline = now_ms() + SHELL_GRACE_MS;
+        bool killed = false;
 
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
         kill(-run->pid, SIGTERM);
         for (;;) {
-                reap(run);
+                while (waitpid(-run->pid, NULL, WNOHANG) > 0)
+                        ;
                 lines_read(&run->lines);
                 if (kill(-run->pid, 0) < 0 && errno == ESRCH) break;
                 if (now_ms() >= deadline) {
+                        if (killed) break; /* it hangs in the kernel */
                         kill(-run->pid, SIGKILL);
-                        break;
+                        killed = true;
+                        deadline += SHELL_GRACE_MS;
                 }
                 poll(NULL, 0, STEP_MS);
         }
-        if (!run->reaped) TEMP_FAILURE_RETRY(waitpid(run->pid, &run->status, 0));
+        prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 static struct shell_result run_watched(const char *text, FILE *out, const char *prefix, int limit_ms, int signals)

@@ -233,4 +233,14 @@ is "nobody may not end it" "$(status nobody down "$A")" 4
 is "and runs no hook" "$(logged)" ""
 must rm "$CONF"
 must adit down "$A"
+write "PreDown = echo not this"
+sed -i "s/^PrivateKey .*/PrivateKeyFile = a.key/" "$CONF"
+chmod 644 "$CONF"
+must adit up "$CONF"
+must chgrp 54321 "/run/adit/$A.sock" # the group adit, of a machine that has one
+group() { on a setpriv --reuid=65534 --regid=65534 --groups=54321 "$ADIT" "$@"; }
+ok "who may only look, looks" group show "$A"
+is "and may not end it" "$(status group down "$A")" 4
+lacks "nor run its hooks" "$(said)" "not this"
+must adit down "$A"
 finish

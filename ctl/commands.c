@@ -44,8 +44,9 @@ const struct command commands[] = {
           "Undoes its addresses and routes, and returns when the link is gone.\n\n"
           "PreDown is run before, PostDown after it, as the file that the link was brought up from has them now. When "
           "a\n"
-          "PreDown fails, the link stays up. When that file is gone or has a mistake, the link goes down without "
-          "them.\n"
+          "PreDown fails, the link stays up; when a PostDown fails, it is down, and the exit status is 1. When that "
+          "file\n"
+          "is gone or has a mistake, the link goes down without them.\n"
           "A link that ends in another way (a signal, ip link delete) runs neither.\n\n"
           "Examples:\n"
           "  adit down wg0\n",

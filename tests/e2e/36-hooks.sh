@@ -92,7 +92,7 @@ write "PostUp = echo one; echo two >&2; printf three" "PostUp = ls -l /proc/self
         "PostUp = id -u >$TMP/uid; grep ^Cap /proc/self/status >$TMP/caps; exec cat" "PreDown = echo four"
 export ADIT_TEST_WORD=here
 cd "$TMP" || bail "cd"
-is "up" "$(umask 027; exec 7</dev/null; status adit up "$CONF")" 0
+is "up" "$(umask 027; exec 7</dev/null </dev/zero; status adit up "$CONF")" 0
 unset ADIT_TEST_WORD
 is "each line of output has its origin, and all of it is on stderr" "$(adit down "$A" 2>&1 >/dev/null; said)" \
         "adit: $A: PreDown: four"$'\n'"$(printf "adit: $A: PostUp: %s\n" one two three)"

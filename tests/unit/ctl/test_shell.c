@@ -98,13 +98,15 @@ static void test_output_line_by_line(void **state)
 
 static void test_what_it_is_given(void **state)
 {
-        int low = open("/dev/null", O_RDONLY), high = fcntl(low, F_DUPFD, 200); /* neither is close-on-exec */
+        int own = dup(STDIN_FILENO), low = open("/dev/zero", O_RDONLY),
+            high = fcntl(low, F_DUPFD, 200); /* neither is close-on-exec */
         struct sigaction ignored = { .sa_handler = SIG_IGN }, before[2];
         sigset_t blocked, mask;
         mode_t umask_before = umask(0137);
 
         (void)state;
         assert_true(low > 2 && high >= 200);
+        assert_int_equal(dup2(low, STDIN_FILENO), STDIN_FILENO);
         sigaction(SIGUSR1, &ignored, &before[0]);
         sigaction(SIGCHLD, &ignored, &before[1]);
         sigemptyset(&blocked);
@@ -117,7 +119,8 @@ static void test_what_it_is_given(void **state)
         /* without 32 and 33, which are the C library's own */
         run("exec sed -n '/^Sig[BI]/s/\t.........//p' /proc/self/status", LONG_MS);
         assert_string_equal(said, "wg0: SigBlk:0000000\nwg0: SigIgn:0000000\n");
-        run("umask; echo $ADIT_TEST; [ \"$(ps -o sid= -p $$)\" -eq $$ ] && echo session; : 2>/dev/null </dev/tty || "
+        run("umask; echo $ADIT_TEST; read -r _ _ _ _ _ sid _ </proc/$$/stat; [ $sid = $$ ] && echo session; : "
+            "2>/dev/null </dev/tty || "
             "echo no terminal",
             LONG_MS);
         assert_string_equal(said, "wg0: 0137\nwg0: here\nwg0: session\nwg0: no terminal\n");
@@ -130,6 +133,8 @@ static void test_what_it_is_given(void **state)
         assert_ptr_equal(ignored.sa_handler, SIG_IGN);
         umask(umask_before);
         unsetenv("ADIT_TEST");
+        dup2(own, STDIN_FILENO);
+        close(own);
         close(low);
         close(high);
 }

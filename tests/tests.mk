@@ -6,6 +6,7 @@ ROOMS_proto        := $(AR_proto) $(AR_crypto)
 ROOMS_kernel-iface := $(AR_kernel)
 ROOMS_data         := $(AR_data) $(AR_proto) $(AR_kernel) $(AR_crypto)
 ROOMS_daemon       := $(filter-out %/daemon/main.o,$(call objs,daemon)) $(AR_data) $(AR_proto) $(AR_conf) $(AR_kernel) $(AR_crypto)
+ROOMS_ctl          := $(filter-out %/ctl/main.o,$(call objs,ctl)) $(AR_conf) $(AR_crypto)
 ROOMS_sim          := $(AR_proto) $(AR_crypto)
 FUZZ_ROOMS         := $(AR_kernel) $(AR_proto) $(AR_conf) $(AR_crypto)
 
@@ -23,7 +24,7 @@ $(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(patsubst %.c,$(BU
 	$(Q)mkdir -p $$(@D)
 	$(Q)$$(call link_test,-lcmocka)
 endef
-$(foreach room,crypto conf proto kernel-iface data daemon,$(eval $(call unit_rule,$(room))))
+$(foreach room,crypto conf proto kernel-iface data daemon ctl,$(eval $(call unit_rule,$(room))))
 
 $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_COMMON) $(ROOMS_sim)
 	$(Q)mkdir -p $(@D)

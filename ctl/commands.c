@@ -29,19 +29,33 @@ const struct command commands[] = {
         { "up", "FILE|NAME", "Bring a link up",
           "Checks the whole file first: with a mistake in it, nothing is changed. Then starts aditd, and\n"
           "returns when the link is up. Says what the file asks for and this version does not do.\n\n"
+          "PreUp is run before there is an interface, PostUp when all is set; each command by bash, with the rights of "
+          "who\n"
+          "calls adit, for at most 30 seconds, %i in it being the interface's name. When a PreUp fails, the link is "
+          "not\n"
+          "brought up; when a PostUp fails, it is taken down again. A file with commands, and the folders it lies in, "
+          "must\n"
+          "belong to root and be writable by nobody else.\n\n"
           "Examples:\n"
           "  adit up wg0            /etc/adit/wg0.conf, or /etc/wireguard/wg0.conf\n"
           "  adit up ./tunnel.conf  the link 'tunnel'\n",
           command_up },
         { "down", "NAME|FILE", "Take a link down",
           "Undoes its addresses and routes, and returns when the link is gone.\n\n"
+          "PreDown is run before, PostDown after it, as the file that the link was brought up from has them now. When "
+          "a\n"
+          "PreDown fails, the link stays up; when a PostDown fails, it is down, and the exit status is 1. When that "
+          "file\n"
+          "is gone or has a mistake, the link goes down without them.\n"
+          "A link that ends in another way (a signal, ip link delete) runs neither.\n\n"
           "Examples:\n"
           "  adit down wg0\n",
           command_down },
         { "reload", "FILE|NAME", "Make a running link what its file says",
           "Checks the whole file first. Sessions of peers that stay are kept. What was taken out of the file\n"
           "goes from the link, live edits that were not saved among it; only the port stays, when the file names "
-          "none.\n\n"
+          "none.\n"
+          "Runs no PreUp or PostUp, nor PreDown or PostDown.\n\n"
           "Examples:\n"
           "  adit check wg0 && adit reload wg0\n",
           command_reload },

@@ -1,7 +1,9 @@
 /* A link as a whole: up, down, reload, check. */
 #include "ctl/client.h"
 #include "ctl/command.h"
+#include "ctl/hooks.h"
 #include "ctl/live.h"
+#include "ctl/trust.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,6 +25,8 @@ extern char **environ;
 
 struct config {
         char path[CONF_PATH_MAX], name[IFNAMSIZ];
+        bool trusted; /* with commands; else distrust says why not */
+        char distrust[TRUST_TEXT];
         struct conf conf;
 };
 
@@ -34,6 +38,7 @@ static int config_load(struct config *out, struct pool *pool, const char *name_o
 
         if (!conf_find(name_or_path, out->path, out->name, &error))
                 return complain(error.denied ? STATUS_DENIED : STATUS_FAILED, "%s: %s", name_or_path, error.text);
+        out->trusted = path_trusted(out->path, out->distrust); /* before it is read */
         if (conf_load(&out->conf, pool, out->path, &error)) return STATUS_OK;
         conf_error_format(&error, out->path, text, sizeof text);
         complain(0, "%s", text);
@@ -43,6 +48,14 @@ static int config_load(struct config *out, struct pool *pool, const char *name_o
 static int nothing_changed(int status)
 {
         return status ? complain(status, "nothing was changed") : status;
+}
+
+/* Whoever can write the file runs commands as who calls adit. */
+static int hooks_allow(const struct config *config)
+{
+        if (config->trusted || !hooks_any(&config->conf)) return STATUS_OK;
+        return complain(STATUS_FAILED, "%s: it has commands to run (PreUp, PostUp, PreDown or PostDown): %s",
+                        config->path, config->distrust);
 }
 
 static void warn(const struct config *config)
@@ -61,6 +74,7 @@ int command_check(const struct command *self, int argc, char **argv, struct pool
 
         if (status != OPTIONS_PROCEED) return status;
         status = config_load(&config, pool, argv[0]);
+        if (!status) status = hooks_allow(&config);
         if (!status) {
                 warn(&config);
                 for (const struct conf_peer *peer = config.conf.peers; peer; peer = peer->next)
@@ -71,7 +85,7 @@ int command_check(const struct command *self, int argc, char **argv, struct pool
         return status;
 }
 
-/* ---- up -----------------------------------------------------------------------------------------------------------
+/* ---- to start aditd ------------------------------------------------------------------------------------------------
  */
 
 /* Beside this program, where `make install` puts it, or in PATH and where a user's PATH does not go. */
@@ -93,15 +107,24 @@ static void aditd_find(char out[CONF_PATH_MAX])
         snprintf(out, CONF_PATH_MAX, "aditd");
 }
 
-static void path_extend(void)
+/* Gives what PATH was, for path_restore(): hooks have the caller's. */
+static char *path_extend(void)
 {
         static const char EXTRA[] = "/usr/local/sbin:/usr/sbin:/sbin";
         const char *path = getenv("PATH");
-        char longer[4096];
+        char longer[4096], *before = path ? strdup(path) : NULL;
 
         if (snprintf(longer, sizeof longer, "%s%s%s", path ? path : "", path && *path ? ":" : "", EXTRA) <
             (int)sizeof longer)
                 setenv("PATH", longer, 1);
+        return before;
+}
+
+static void path_restore(char *before)
+{
+        if (before) setenv("PATH", before, 1);
+        else unsetenv("PATH");
+        free(before);
 }
 
 /* aditd answers by its exit status when the link is up, or why it is not on stderr, which it shares. */
@@ -109,16 +132,17 @@ static int aditd_run(const char *path)
 {
         char program[CONF_PATH_MAX], dash_c[] = "-c", full[CONF_PATH_MAX];
         struct conf_error wrong;
-        char *argv[] = { program, dash_c, full, NULL };
+        char *argv[] = { program, dash_c, full, NULL }, *path_before;
         int error, wait_status, status = STATUS_FAILED;
         pid_t pid;
 
         if (!conf_absolute(path, full, &wrong)) return complain(STATUS_FAILED, "%s: %s", path, wrong.text);
         aditd_find(program);
-        path_extend();
+        path_before = path_extend();
         error = posix_spawnp(&pid, program, NULL, NULL, argv, environ);
-        if (error == ENOENT)
-                return complain(STATUS_FAILED, "aditd is not installed: neither beside adit nor in %s", getenv("PATH"));
+        if (error == ENOENT) complain(0, "aditd is not installed: neither beside adit nor in %s", getenv("PATH"));
+        path_restore(path_before);
+        if (error == ENOENT) return STATUS_FAILED;
         if (error) return complain(STATUS_FAILED, "%s: %s", program, strerror(error));
         if (TEMP_FAILURE_RETRY(waitpid(pid, &wait_status, 0)) < 0)
                 return complain(STATUS_FAILED, "aditd: %s", strerror(errno));
@@ -129,44 +153,7 @@ static int aditd_run(const char *path)
         return status;
 }
 
-/* `what`: "up", to say what needs root. */
-static int root_check(const char *what)
-{
-        if (geteuid() == 0) return STATUS_OK;
-        return complain(STATUS_DENIED, "%s needs root; run it by sudo, or as root", what);
-}
-
-static int refuse_if_up(const char *name)
-{
-        int fd, status = client_open(&fd, name, true);
-
-        if (status == STATUS_NO_LINK) return STATUS_OK;
-        if (status) return status;
-        close(fd);
-        return complain(STATUS_FAILED, "%s: this link is up already; to apply a changed file: adit reload %s", name,
-                        name);
-}
-
-int command_up(const struct command *self, int argc, char **argv, struct pool *pool)
-{
-        struct config config = { 0 };
-        int status = options_parse(self, NULL, 1, 1, &argc, &argv);
-
-        if (status != OPTIONS_PROCEED) return status;
-        status = config_load(&config, pool, argv[0]);
-        if (!status) status = root_check("up");
-        if (!status) status = refuse_if_up(config.name);
-        nothing_changed(status);
-        if (!status) {
-                pool_reset(pool); /* no key of ours stays while aditd starts */
-                sodium_memzero(&config.conf, sizeof config.conf);
-                status = aditd_run(config.path);
-        }
-        sodium_memzero(&config, sizeof config);
-        return status;
-}
-
-/* ---- down ---------------------------------------------------------------------------------------------------------
+/* ---- to end it -----------------------------------------------------------------------------------------------------
  */
 
 static int64_t now_ms(void)
@@ -198,17 +185,12 @@ static bool wait_until_gone(int fd, const char *name)
         return false;
 }
 
-int command_down(const struct command *self, int argc, char **argv, struct pool *pool)
+static int take_down(const char *name)
 {
         struct control_request request = { .op = CONTROL_DOWN };
         struct control_reply reply;
-        char name[IFNAMSIZ];
-        int fd, none[CONTROL_FDS], status = options_parse(self, NULL, 1, 1, &argc, &argv);
+        int fd, none[CONTROL_FDS], status = client_open(&fd, name, false);
 
-        (void)pool;
-        if (status != OPTIONS_PROCEED) return status;
-        status = link_name_of(name, argv[0]);
-        if (!status) status = client_open(&fd, name, false);
         if (status) return status;
         status = client_call(fd, name, &request, NULL, &reply, none);
         control_close(none);
@@ -218,6 +200,126 @@ int command_down(const struct command *self, int argc, char **argv, struct pool 
                                   DOWN_WAIT_MS / 1000);
         close(fd);
         return status;
+}
+
+/* ---- up ------------------------------------------------------------------------------------------------------------
+ */
+
+/* `what`: "up", to say what needs root. */
+static int root_check(const char *what)
+{
+        if (geteuid() == 0) return STATUS_OK;
+        return complain(STATUS_DENIED, "%s needs root; run it by sudo, or as root", what);
+}
+
+/* Before any hook is run: also an interface that is not a link of ours is in the way. */
+static int refuse_if_up(const char *name)
+{
+        int fd, status = client_open(&fd, name, true);
+
+        if (status == STATUS_OK) {
+                close(fd);
+                return complain(STATUS_FAILED, "%s: this link is up already; to apply a changed file: adit reload %s",
+                                name, name);
+        }
+        if (status != STATUS_NO_LINK) return status;
+        if (if_nametoindex(name) == 0) return STATUS_OK;
+        return complain(STATUS_FAILED, "%s: an interface of this name exists; choose another name, or delete that one",
+                        name);
+}
+
+/* As wg-quick: a PreUp that fails ends it, and one that fails after all is set takes the link down again. */
+static int up_with_hooks(const char *path, const struct hooks *hooks)
+{
+        int status = hooks_run(hooks, HOOK_PRE_UP);
+
+        if (status) return complain(status, "the link was not brought up");
+        status = aditd_run(path);
+        if (status) return status;
+        status = hooks_run(hooks, HOOK_POST_UP);
+        if (!status) return STATUS_OK;
+        if (take_down(hooks->name) == STATUS_OK) complain(0, "the link was taken down again");
+        return status;
+}
+
+int command_up(const struct command *self, int argc, char **argv, struct pool *pool)
+{
+        struct config config = { 0 };
+        struct hooks hooks = { 0 };
+        int status = options_parse(self, NULL, 1, 1, &argc, &argv);
+
+        if (status != OPTIONS_PROCEED) return status;
+        status = config_load(&config, pool, argv[0]);
+        if (!status) status = hooks_allow(&config);
+        if (!status) status = root_check("up");
+        if (!status) status = refuse_if_up(config.name);
+        if (!status && !hooks_init(&hooks, &config.conf, config.name)) status = complain_memory();
+        nothing_changed(status);
+        pool_reset(pool); /* no key of ours stays while aditd starts */
+        sodium_memzero(&config.conf, sizeof config.conf);
+        if (!status) status = up_with_hooks(config.path, &hooks);
+        hooks_fini(&hooks);
+        sodium_memzero(&config, sizeof config);
+        return status;
+}
+
+/* ---- down ----------------------------------------------------------------------------------------------------------
+ */
+
+static int hooks_without(const char *name, int status)
+{
+        return complain(status, "%s: it is taken down without its PreDown and PostDown", name);
+}
+
+/* Of the file that the link was brought up from, as it is now; a link must go down without it, too. No key file is
+ * read: it may be gone with what it lay on. Not STATUS_OK: there are hooks, and they will not be run. */
+static int down_hooks(struct hooks *out, struct pool *pool, const char *name, const char *path)
+{
+        struct config config = { 0 };
+        struct conf_error error = { 0 };
+        char text[CONF_PATH_MAX + sizeof error.text];
+        int status = STATUS_OK;
+
+        snprintf(config.path, sizeof config.path, "%s", path);
+        config.trusted = path_trusted(path, config.distrust);
+        if (!conf_load_keyless(&config.conf, pool, path, &error)) {
+                conf_error_format(&error, path, text, sizeof text);
+                complain(0, "%s", text);
+                hooks_without(name, 0);
+        } else if (!config.conf.pre_down && !config.conf.post_down) {
+                /* nothing to be run */
+        } else if (hooks_allow(&config) || !hooks_init(out, &config.conf, name)) {
+                status = hooks_without(name, STATUS_FAILED);
+        }
+        sodium_memzero(&config, sizeof config);
+        return status;
+}
+
+static int down_with_hooks(const struct hooks *hooks, const char *name)
+{
+        int status = hooks_run(hooks, HOOK_PRE_DOWN);
+
+        if (status) return complain(status, "%s: the link was left up", name);
+        status = take_down(name);
+        if (status) return status;
+        status = hooks_run(hooks, HOOK_POST_DOWN);
+        return status ? complain(status, "%s: the link is down", name) : STATUS_OK;
+}
+
+int command_down(const struct command *self, int argc, char **argv, struct pool *pool)
+{
+        struct hooks hooks = { 0 };
+        char name[IFNAMSIZ], path[CONTROL_TEXT];
+        int skipped = STATUS_OK, status = options_parse(self, NULL, 1, 1, &argc, &argv);
+
+        if (status != OPTIONS_PROCEED) return status;
+        status = link_name_of(name, argv[0]);
+        if (!status) status = live_path(path, name);
+        if (!status) status = root_check("down");
+        if (!status && *path) skipped = down_hooks(&hooks, pool, name, path);
+        if (!status) status = down_with_hooks(&hooks, name);
+        hooks_fini(&hooks);
+        return status ? status : skipped;
 }
 
 /* ---- reload -------------------------------------------------------------------------------------------------------
@@ -235,6 +337,19 @@ static int refuse_unmanaged(struct pool *pool, const char *name)
                         "wg syncconf, or: adit down %s, then: adit up %s",
                         name, name, name);
         return status;
+}
+
+/* What changed in PreDown and PostDown counts: they are read from the file when the link goes down. */
+static void remark_hooks(const struct config *config)
+{
+        const struct conf *conf = &config->conf;
+        const char *which = !conf->post_up ? "PreUp" : !conf->pre_up ? "PostUp" : "PreUp and PostUp";
+
+        if (conf->pre_up || conf->post_up)
+                complain(0,
+                         "%s: %s: a reload runs no commands; what was changed in these is done by: adit down %s, then: "
+                         "adit up %s",
+                         config->path, which, config->name, config->name);
 }
 
 int command_reload(const struct command *self, int argc, char **argv, struct pool *pool)
@@ -255,6 +370,7 @@ int command_reload(const struct command *self, int argc, char **argv, struct poo
         if (!status && again)
                 status = complain(STATUS_FAILED, "%s: the link is being changed by others; try again", config.name);
         nothing_changed(status);
+        if (!status) remark_hooks(&config);
         sodium_memzero(&config, sizeof config);
         return status;
 }

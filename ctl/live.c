@@ -131,6 +131,23 @@ int live_read_quietly(struct live *out, struct pool *pool, const char *name)
         return read_link(out, pool, name, CONTROL_SHOW, true);
 }
 
+int live_path(char out[CONTROL_TEXT], const char *name)
+{
+        struct control_request request = { .op = CONTROL_SHOW };
+        struct control_reply reply;
+        int fd, fds[CONTROL_FDS], status = client_open(&fd, name, false);
+
+        *out = 0;
+        if (status) return status;
+        if (client_call(fd, name, &request, NULL, &reply, fds) == STATUS_OK &&
+            client_verdict(name, &reply) == STATUS_OK)
+                memcpy(out, reply.text, CONTROL_TEXT);
+        else complain(0, "%s: so the link's file is not known, nor its hooks", name);
+        control_close(fds);
+        close(fd);
+        return STATUS_OK;
+}
+
 /* ---- applying -----------------------------------------------------------------------------------------------------
  */
 

@@ -20,6 +20,8 @@ struct live {
 int live_read(struct live *out, struct pool *pool, const char *name, bool secrets);
 /* The same, if it is up: STATUS_NO_LINK without a word when it is not. */
 int live_read_quietly(struct live *out, struct pool *pool, const char *name);
+/* Of its config file only; "": it was started without one, or cannot say. */
+int live_path(char out[CONTROL_TEXT], const char *name);
 
 /* Sends records and text. *again is set, and nothing said, when the generation is not that of the link any more. */
 int live_apply(const char *name, uint64_t generation, const struct host_state *host, const struct conf *set,

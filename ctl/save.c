@@ -20,22 +20,6 @@ static const char DEFAULT_FOLDER[] = "/etc/adit";
 /* ---- what the file says and the link does not -----------------------------------------------------------------------
  */
 
-static int read_text(const char *path, struct pool *pool, char **text, size_t *len)
-{
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        struct stat st;
-        ssize_t got = -1;
-
-        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size <= CONF_TEXT_MAX) {
-                *text = pool_alloc(pool, (size_t)st.st_size + 1);
-                if (*text) got = TEMP_FAILURE_RETRY(read(fd, *text, (size_t)st.st_size));
-        }
-        if (fd >= 0) close(fd);
-        if (got < 0) return complain(STATUS_FAILED, "%s: %s", path, strerror(errno));
-        *len = (size_t)got;
-        return STATUS_OK;
-}
-
 /* `file`: as it is written, with the paths of its key files; `loaded`: with the keys that are in them. */
 static void keep_key_files(struct conf *conf, const struct conf *file, const struct conf *loaded)
 {
@@ -57,12 +41,9 @@ static int keep_of_file(struct conf *conf, bool managed, const char *path, struc
 {
         struct conf file, loaded;
         struct conf_error error = { 0 };
-        char *text = NULL, message[CONF_PATH_MAX + sizeof error.text];
-        size_t len = 0;
-        int status = read_text(path, pool, &text, &len);
+        char message[CONF_PATH_MAX + sizeof error.text];
 
-        if (status) return status;
-        if (!conf_parse(&file, pool, text, len, &error) || !conf_load(&loaded, pool, path, &error)) {
+        if (!conf_load_keyless(&file, pool, path, &error) || !conf_load(&loaded, pool, path, &error)) {
                 conf_error_format(&error, path, message, sizeof message);
                 complain(0, "%s", message);
                 return complain(STATUS_FAILED, "nothing was written; mend this file, or save to another one");

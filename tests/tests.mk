@@ -6,6 +6,7 @@ ROOMS_proto        := $(AR_proto) $(AR_crypto)
 ROOMS_kernel-iface := $(AR_kernel)
 ROOMS_data         := $(AR_data) $(AR_proto) $(AR_kernel) $(AR_crypto)
 ROOMS_daemon       := $(filter-out %/daemon/main.o,$(call objs,daemon)) $(AR_data) $(AR_proto) $(AR_conf) $(AR_kernel) $(AR_crypto)
+ROOMS_ctl          := $(filter-out %/ctl/main.o,$(call objs,ctl)) $(AR_conf) $(AR_crypto)
 ROOMS_sim          := $(AR_proto) $(AR_crypto)
 FUZZ_ROOMS         := $(AR_kernel) $(AR_proto) $(AR_conf) $(AR_crypto)
 
@@ -23,7 +24,7 @@ $(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(patsubst %.c,$(BU
 	$(Q)mkdir -p $$(@D)
 	$(Q)$$(call link_test,-lcmocka)
 endef
-$(foreach room,crypto conf proto kernel-iface data daemon,$(eval $(call unit_rule,$(room))))
+$(foreach room,crypto conf proto kernel-iface data daemon ctl,$(eval $(call unit_rule,$(room))))
 
 $(BUILD)/tests/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_COMMON) $(ROOMS_sim)
 	$(Q)mkdir -p $(@D)
@@ -45,13 +46,13 @@ $(BUILD)/tests/bench/micro: $(MICRO_OBJS) $(AR_proto) $(AR_kernel) $(AR_crypto)
 	$(Q)$(call link_test,)
 
 # What the e2e scripts run beside adit and aditd.
-E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(BUILD)/tests/faults.so
+E2E_TOOLS := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(patsubst tests/faults/%.c,$(BUILD)/tests/%.so,$(wildcard tests/faults/*.c))
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(call link_test,)
 
 # Preloaded into whatever aditd is under test: never itself with a sanitizer.
-$(BUILD)/tests/faults.so: tests/faults/faults.c | $(BUILD)/.pkgs
+$(BUILD)/tests/%.so: tests/faults/%.c | $(BUILD)/.pkgs
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
@@ -79,16 +80,20 @@ check:
 E2E_SANITIZED := $(filter-out %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
 
 # With Debian's newest libsodium, beside the system's: it has AEGIS-256, which a stable one may not have. A machine whose
-# mirrors do not give it goes on without, and says so at the end of the log.
-check-newest-libsodium:
+# mirrors do not give it goes on without, and says so at the end of the log. It has ML-KEM, too: what two Adits agree on is tried
+# between two of these, and between one and the stable build both ways.
+check-newest-libsodium: all $(E2E_TOOLS)
 	@if dir=$$(BUILD=$(BUILD) scripts/newest libsodium); then \
 	    echo "check: with libsodium $$(cat "$$dir/.version") in $$dir" && \
 	    $(MAKE) SODIUM_DIR="$$dir" CFLAGS=-Werror all tests && \
-	    $(MAKE) SODIUM_DIR="$$dir" check-unit check-e2e E2E_TESTS='$(E2E_SODIUM)'; \
+	    $(MAKE) SODIUM_DIR="$$dir" check-unit check-e2e E2E_TESTS='$(E2E_SODIUM) $(E2E_PAIRS)' && \
+	    ADITD=$(abspath $(BUILD)/sodium/aditd) ADITD_PEER=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) prove -j2 --timer $(E2E_PAIRS) && \
+	    ADITD=$(abspath $(BUILD)/aditd) ADITD_PEER=$(abspath $(BUILD)/sodium/aditd) ADIT=$(abspath $(BUILD)/adit) prove -j2 --timer $(E2E_PAIRS); \
 	else \
 	    echo "check: SKIPPED: NOT TESTED WITH THE NEWEST LIBSODIUM: it could not be had, see above" >&2; \
 	fi
 E2E_SODIUM := tests/e2e/20-link.sh tests/e2e/23-mtu.sh tests/e2e/29-transfer.sh
+E2E_PAIRS  := tests/e2e/50-upgrade.sh tests/e2e/52-post-quantum.sh
 
 # The same with OpenSSL, which gives ML-KEM beside a stable libsodium. Only what calls it: it may need a libc of its own.
 check-newest-openssl:

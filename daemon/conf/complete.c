@@ -39,10 +39,6 @@ const char *conf_remark(const struct conf *conf, unsigned *cursor)
                 const char *what;
         } keys[] = {
                 { conf->dns, "DNS is not set by this version; set it yourself" },
-                { conf->pre_up, "PreUp is not run by this version; run it yourself" },
-                { conf->post_up, "PostUp is not run by this version; run it yourself" },
-                { conf->pre_down, "PreDown is not run by this version; run it yourself" },
-                { conf->post_down, "PostDown is not run by this version; run it yourself" },
                 { conf->flags & CONF_SAVE_CONFIG,
                   "SaveConfig is not done by this version; save the link with: adit save" },
                 { swallows_endpoint(conf), "a peer's Endpoint lies in its own AllowedIPs: the route would lead the "

@@ -209,6 +209,8 @@ bool conf_absolute(const char *path, char out[CONF_PATH_MAX], struct conf_error 
  * others can read, or that is not a regular file, is refused; the error has the chmod that mends it. Wipes its buffer.
  * Afterwards private_key_file and preshared_key_file are NULL: conf_parse() keeps them. Call sodium_init() before. */
 bool conf_load(struct conf *out, struct pool *pool, const char *path, struct conf_error *error);
+/* The same, but key files stay unread and as paths in *out, and whoever may read the file. */
+bool conf_load_keyless(struct conf *out, struct pool *pool, const char *path, struct conf_error *error);
 
 /* One key in base64, and nothing but blanks after it, as wg reads one; from a regular file that only its owner can
  * read, or from whatever is open already (a pipe). */

@@ -241,18 +241,34 @@ static bool holds_key(const struct conf *conf)
         return false;
 }
 
-bool conf_load(struct conf *out, struct pool *pool, const char *path, struct conf_error *error)
+static bool load_text(struct conf *out, struct pool *pool, const char *path, struct key_file **files, bool *exposed,
+                      struct conf_error *error)
 {
-        struct key_file *files = NULL;
         struct file file;
-        bool ok, exposed;
+        bool ok;
 
         *error = (struct conf_error){ 0 };
         if (!file_read(&file, path, CONF_TEXT_MAX, error)) return false;
-        ok = conf_parse_files(out, pool, file.text, file.len, &files, error);
-        exposed = file.exposed;
+        ok = conf_parse_files(out, pool, file.text, file.len, files, error);
+        *exposed = file.exposed;
         file_fini(&file);
-        if (!ok) return false;
+        return ok;
+}
+
+bool conf_load_keyless(struct conf *out, struct pool *pool, const char *path, struct conf_error *error)
+{
+        struct key_file *files = NULL;
+        bool exposed;
+
+        return load_text(out, pool, path, &files, &exposed, error);
+}
+
+bool conf_load(struct conf *out, struct pool *pool, const char *path, struct conf_error *error)
+{
+        struct key_file *files = NULL;
+        bool exposed;
+
+        if (!load_text(out, pool, path, &files, &exposed, error)) return false;
         if (exposed && holds_key(out))
                 return fail_exposed(error, "group or others can read this file and it holds a key", path);
         for (struct key_file *want = files; want; want = want->next)

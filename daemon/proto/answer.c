@@ -71,7 +71,7 @@ enum drop answer_hears_offer(struct engine *engine, struct peer *peer, struct se
         struct exchange *x = &peer->exchange;
 
         if (x->state == EXCHANGE_ACCEPTED) return again(peer, offer, out);
-        if (x->state != EXCHANGE_NEW) return DROP_RX_UPGRADE_UNEXPECTED;
+        if (x->state != EXCHANGE_NEW || !exporter_there(parent)) return DROP_RX_UPGRADE_UNEXPECTED;
         if (why == UPGRADE_STATE_DONE && accept_offer(engine, peer, parent, &ours, offer)) {
                 x->state = EXCHANGE_ACCEPTED;
                 exporter_wipe(parent);
@@ -110,7 +110,9 @@ static void new_tick(struct engine *engine, struct peer *peer, struct effects *o
         if (x->heard || peer->needs_mlkem) exchange_hello(peer, out);
         else if (!x->hellos) exchange_probe(engine, peer, out);
         else if (peer->acquaintance.known && !x->missed) exchange_miss(engine, peer, out);
-        if (x->outcome == UPGRADE_STATE_PENDING) x->outcome = UPGRADE_STATE_NO_ANSWER;
+        if (x->outcome == UPGRADE_STATE_PENDING)
+                x->outcome = peer->holds && !may_mlkem(engine, peer) ? UPGRADE_STATE_PEER_WANTS_KEM
+                                                                     : UPGRADE_STATE_NO_ANSWER;
         timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + exchange_patience(peer));
 }
 

@@ -171,7 +171,7 @@ void exchange_set_rtt(struct peer *peer, uint64_t rtt)
 
 void exchange_responded(struct engine *engine, struct peer *peer)
 {
-        sender_publish(engine, peer, NULL); /* the old child is not to be used beside a next one */
+        sender_publish(engine, peer, NULL); /* beside a next one the old child does not serve */
         if (!allowed(engine, peer)) exporter_wipe(peer->sessions.next);
         else if (!timer_armed(&peer->timers, TIMER_PARENT))
                 timer_arm(&peer->timers, TIMER_PARENT, engine->now + EXPORTER_LIFE);
@@ -212,6 +212,7 @@ void exchange_end(struct engine *engine, struct peer *peer)
         timer_stop(&peer->timers, TIMER_HELD);
         timer_stop(&peer->timers, TIMER_PARENT);
         peer->sessions.sender = NULL;
+        peer->refuses = false;
 }
 
 /* ---- Frames ------------------------------------------------------------------------------------------------------ */
@@ -292,19 +293,23 @@ void exchange_released(struct engine *engine, struct peer *peer, struct effects 
 
 /* ---- The child --------------------------------------------------------------------------------------------------- */
 
+static void sooner(struct peer *peer, uint64_t at)
+{
+        if (at < peer->timers.at[TIMER_PARENT]) timer_arm(&peer->timers, TIMER_PARENT, at);
+}
+
 /* Both sides have sent with it. */
 static void establish(struct engine *engine, struct peer *peer, struct session *child, struct effects *out)
 {
         struct exchange *x = &peer->exchange;
 
-        child->established = true;
-        child->sending = true;
+        child->sending = peer->sessions.current->sending; /* not if our private key is another by now */
         exchange_work_give(engine, peer);
         x->state = EXCHANGE_ESTABLISHED;
         x->sends = 0;
         peer->acquaintance.misses = 0;
         timer_stop(&peer->timers, TIMER_UPGRADE);
-        timer_arm(&peer->timers, TIMER_PARENT, engine->now + PARENT_LINGERS);
+        sooner(peer, session_establish(child, engine->now));
         effect_add(out, EFFECT_UPGRADED, peer);
         sender_publish(engine, peer, out);
 }
@@ -322,17 +327,16 @@ void exchange_proven(struct engine *engine, struct peer *peer, struct effects *o
         if (current) sender_old_heard(engine, peer, out);
 }
 
-/* Those whose children do without them; and a responder's that was never confirmed says no more of itself than it must.
- */
+/* Those whose children do without them go; and a responder's that was never confirmed forgets what an upgrade needs. */
 static void parents_tick(struct engine *engine, struct peer *peer, struct effects *out)
 {
         struct session *next = peer->sessions.next;
 
-        sessions_promote(&peer->sessions, &engine->store);
+        sooner(peer, sessions_promote(&peer->sessions, &engine->store, engine->now));
         sender_publish(engine, peer, out);
         if (!next || !exporter_there(next)) return;
         if (engine->now - next->born >= EXPORTER_LIFE) exporter_wipe(next);
-        else timer_arm(&peer->timers, TIMER_PARENT, next->born + EXPORTER_LIFE);
+        else sooner(peer, next->born + EXPORTER_LIFE);
 }
 
 /* ---- Time -------------------------------------------------------------------------------------------------------- */
@@ -345,7 +349,8 @@ static void step(struct engine *engine, struct peer *peer, struct effects *out)
         if (!parent || parent->upgraded) return;
         if (engine->now - parent->born >= EXPORTER_LIFE && !peer->needs_mlkem) {
                 exporter_wipe(parent);
-                if (x->state < EXCHANGE_USING) exchange_off(engine, peer, x->outcome, out);
+                if (x->state == EXCHANGE_OFFERED) exchange_off(engine, peer, UPGRADE_STATE_SILENT, out);
+                if (x->state < EXCHANGE_OFFERED) exchange_off(engine, peer, x->outcome, out);
         }
         (parent->initiator ? offer_tick : answer_tick)(engine, peer, out);
 }
@@ -382,6 +387,16 @@ void exchange_moved(struct peer *peer)
         if (!them->known && them->probes == PROBED_SESSIONS) them->probes--;
 }
 
+/* What is being said is said no more. */
+static void hush(struct engine *engine, struct peer *peer)
+{
+        struct exchange *x = &peer->exchange;
+
+        x->saying = 0;
+        if (x->state >= EXCHANGE_NEW && x->state <= EXCHANGE_OFFERED)
+                exchange_off(engine, peer, UPGRADE_STATE_OFF_HERE, NULL);
+}
+
 /* Whatever was agreed on is agreed on anew. */
 void exchange_set_policy(struct engine *engine, struct peer *peer, const struct upgrade_policy *policy)
 {
@@ -389,6 +404,7 @@ void exchange_set_policy(struct engine *engine, struct peer *peer, const struct 
         peer->policy = *policy;
         peer->needs_mlkem = policy->post_quantum == POST_QUANTUM_REQUIRE;
         exchange_moved(peer);
+        if (policy->off) hush(engine, peer);
         sender_publish(engine, peer, NULL);
         if (!peer->sessions.current) return;
         peer->exchange.renew = true;

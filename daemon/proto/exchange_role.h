@@ -24,7 +24,6 @@ enum {
 #define KNOWN_PATIENCE     SECONDS(3)
 #define REQUIRE_INTERVAL   SECONDS(5)
 #define EXPORTER_LIFE      SECONDS(40)
-#define PARENT_LINGERS     SECONDS(10)
 
 /* What an exchange needs until it is done. */
 struct exchange_work {

@@ -67,6 +67,10 @@ static void offer(struct engine *engine, struct peer *peer, struct effects *out)
         struct exchange *x = &peer->exchange;
 
         exchange_work_give(engine, peer);
+        if (!exporter_there(peer->sessions.current)) {
+                exchange_off(engine, peer, x->outcome, out);
+                return;
+        }
         if (why != UPGRADE_STATE_DONE) {
                 blocked(engine, peer, why, out);
                 return;
@@ -179,7 +183,7 @@ enum drop offer_hears_accept(struct engine *engine, struct peer *peer, struct se
         }
         exporter_wipe(parent);
         exchange_work_give(engine, peer);
-        child->sending = true;
+        child->sending = parent->sending;
         x->state = EXCHANGE_USING;
         x->sends = 0;
         sender_publish(engine, peer, out);
@@ -231,8 +235,11 @@ static void using_tick(struct engine *engine, struct peer *peer, struct effects 
                 return;
         }
         peer->sessions.current->child->sending = false; /* with `require` too: better to wait than to be lost */
-        them->shunned = true;
-        them->probed_at = engine->now;
+        if (++them->misses >= MISSES_MAX) {
+                them->misses = 0;
+                them->shunned = true;
+                them->probed_at = engine->now;
+        }
         exchange_off(engine, peer, UPGRADE_STATE_UNUSED, out);
         handshake_start(engine, peer, out);
 }

@@ -126,6 +126,7 @@ void sender_old_tick(struct engine *engine, struct peer *peer, struct effects *o
         x->old_heard = x->old_heard && old && old->proven;
         if (old) old->proven = false;
         sender_publish(engine, peer, out);
-        if (x->old_heard && peer->sessions.sender == old)
-                timer_arm(&peer->timers, TIMER_OLD_CHILD, engine->now + OLD_CHILD_INTERVAL);
+        if (peer->sessions.sender != old)
+                x->old_heard = false; /* nor later: nobody looks any more whether it is heard */
+        if (x->old_heard) timer_arm(&peer->timers, TIMER_OLD_CHILD, engine->now + OLD_CHILD_INTERVAL);
 }

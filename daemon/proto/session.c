@@ -7,11 +7,14 @@
 /* Room for the schedules of a cipher, both directions, wherever the item begins. */
 struct child {
         struct session session;
+        uint64_t parent_until; /* ns; of one that is established: then the parent goes */
         uint8_t schedules[2 * CIPHER_SCHEDULE_MAX + CIPHER_SCHEDULE_ALIGN];
 };
 
 /* Some round trips, long ones and one that was lost: else both sides may end with the other's. */
 #define SESSION_YIELDS_TIME REKEY_TIMEOUT
+/* Beside an established child, for packets that were overtaken. */
+#define PARENT_LINGERS SECONDS(10)
 
 void sessions_reclaim(struct session_store *store)
 {
@@ -181,20 +184,35 @@ struct session *session_upgraded(struct session *session)
         return !session || session->upgraded ? session : session->child;
 }
 
-static void promote(struct sessions *sessions, struct session *_Atomic *place, struct session_store *store)
+uint64_t session_establish(struct session *session, uint64_t now)
+{
+        struct child *child = (struct child *)(void *)session;
+
+        session->established = true;
+        return child->parent_until = now + PARENT_LINGERS;
+}
+
+static uint64_t promote(struct sessions *sessions, struct session *_Atomic *place, struct session_store *store,
+                        uint64_t now)
 {
         struct session *parent = *place, *child = parent ? parent->child : NULL;
+        uint64_t until;
 
-        if (!child || !child->established) return;
+        if (!child || !child->established) return UINT64_MAX;
+        until = ((struct child *)(void *)child)->parent_until;
+        if (now < until) return until;
         *place = child;
         parent->child = NULL;
         end(sessions, parent, store);
+        return UINT64_MAX;
 }
 
-void sessions_promote(struct sessions *sessions, struct session_store *store)
+uint64_t sessions_promote(struct sessions *sessions, struct session_store *store, uint64_t now)
 {
-        promote(sessions, &sessions->current, store);
-        promote(sessions, &sessions->previous, store);
+        uint64_t current = promote(sessions, &sessions->current, store, now);
+        uint64_t previous = promote(sessions, &sessions->previous, store, now);
+
+        return current < previous ? current : previous;
 }
 
 /* AES-GCM's tags and keystreams of one key are good for fewer packets (UPGRADE, "The child session"). */

@@ -13,7 +13,8 @@
  *
  * A session is taken from the store when a handshake is done and given back, wiped, when it leaves these places and no
  * worker can hold it any more (grace.h); one that a packet of the owner's between begin and commit still uses, at that
- * commit. Workers read the places and what is atomic or never changes, and mark a `next` as proven; only whoever
+ * commit. Workers read the places and what is atomic or never changes, mark a `next` as proven and take `sender` away
+ * then; only whoever
  * commits the inbound lane touches the window; all else is the owner's. Pure. */
 #ifndef DAEMON_PROTO_SESSION_H
 #define DAEMON_PROTO_SESSION_H
@@ -95,8 +96,10 @@ struct session *sessions_add_child(struct session_store *store, struct session *
                                    const struct child_terms *terms);
 /* Of `session` itself, or its child: what is upgraded. NULL: nothing is; or `session` is NULL. */
 struct session *session_upgraded(struct session *session);
-/* Established children take the places of their parents, which are gone then. */
-void sessions_promote(struct sessions *sessions, struct session_store *store);
+/* Both sides have sent with this child. Until when its parent stays. */
+uint64_t session_establish(struct session *child, uint64_t now);
+/* Established children take the places of their parents, whose time is over. When to call again; UINT64_MAX: not. */
+uint64_t sessions_promote(struct sessions *sessions, struct session_store *store, uint64_t now);
 
 bool session_can_send(const struct session *session, uint64_t now); /* NULL: false */
 bool session_can_receive(const struct session *session, uint64_t now, uint64_t counter);

@@ -41,7 +41,10 @@ bool engine_tx_begin(struct engine *engine, uint64_t now, uint64_t wall, const u
         if (*reason == DROP_NONE && peer->endpoint.remote.family == AF_UNSPEC) *reason = DROP_TX_NO_ENDPOINT;
         if (*reason != DROP_NONE) goto dropped;
 
-        if (!session_can_send(peer->sessions.sender, engine->now)) sender_publish(engine, peer, out);
+        if (!session_can_send(peer->sessions.sender, engine->now)) {
+                peer_confirm(engine, peer, out); /* a worker may wait for that */
+                sender_publish(engine, peer, out);
+        }
         if (!peer->staged.count && tx_reserve(engine, peer, peer->sessions.sender, len, tx)) return true;
         ready = session_can_send(peer->sessions.sender, engine->now);
         held = !ready && sender_holds(engine, peer);

@@ -164,12 +164,16 @@ static bool follow(struct peer *peer, const struct endpoint *from)
         return true;
 }
 
-/* From here on the other side speaks with a new session: does it still have what was agreed on in the old one? */
-static void doubt_old_child(const struct peer *peer)
+/* From here on the other side speaks with a new session, and may have forgotten the ones before: what answers this
+ * packet goes by the owner, who makes that one the current. And does it still have what was agreed on in the old one?
+ */
+static void turn_to_next(struct peer *peer, struct session *next)
 {
         struct session *old = session_upgraded(peer->sessions.current);
 
         if (old) old->proven = false;
+        next->proven = true;
+        peer->sessions.sender = NULL;
 }
 
 /* What every authentic packet does, empty or not. */
@@ -182,8 +186,8 @@ static uint32_t accepted(const struct rx *rx, uint64_t now, const struct endpoin
         if (follow(peer, from)) what |= ASK_ROAM;
         if (timers_note_received(&peer->timers, now, data)) what |= ASK_TIMERS;
         if (!rx->session->proven && now >= rx->session->yields_until) {
-                if (rx->session == peer->sessions.next) doubt_old_child(peer);
-                rx->session->proven = true;
+                if (rx->session == peer->sessions.next) turn_to_next(peer, rx->session);
+                else rx->session->proven = true;
                 what |= ASK_CONFIRM;
         }
         if (session_rekey_on_receive(peer->sessions.current, now) && !peer->rekeyed_on_receive) what |= ASK_RENEW;

@@ -179,8 +179,7 @@ run check good.conf
 exits 0 && [ "$(cat out)" = "good.conf: ok: 1 interface, 1 peer" ]
 ok "check of a good file"
 grep -qx 'adit: good.conf: DNS is not set by this version; set it yourself' err &&
-        grep -qx 'adit: good.conf: PostUp is not run by this version; run it yourself' err &&
-        grep -q '^adit: good.conf: SaveConfig ' err && [ "$(wc -l <err)" = 3 ]
+        grep -q '^adit: good.conf: SaveConfig ' err && [ "$(wc -l <err)" = 2 ]
 ok "check says what this version does not do, a line for each"
 sed 's|10.0.0.2/32|10.0.0.2/33|' good.conf >bad.conf
 run check bad.conf
@@ -190,6 +189,14 @@ cp good.conf open.conf && chmod 640 open.conf
 run check open.conf
 exits 1 'chmod 600 .*open\.conf'
 ok "check refuses a key that the group can read, with the chmod that mends it"
+cp good.conf shared.conf && chmod 620 shared.conf && sed -i '/^PrivateKey/d' shared.conf
+run check shared.conf
+exits 1 '^adit: shared\.conf: it has commands to run .*/shared\.conf can be written by .*: chmod go-w /.*/shared\.conf$' && [ ! -s out ]
+ok "check refuses commands in a file that the group can write, with the chmod that mends it"
+sed -i '/^PostUp/d' shared.conf
+run check shared.conf
+exits 0
+ok "without commands it may be"
 run check missing.conf
 exits 1 missing
 ok "check of a file that is not there"

@@ -250,8 +250,8 @@ incoming() { # SPACE ADDRESS PORT
         RECEIVER=$!
         wait_for 5 contains "$TMP/progress" listening || bail "receiver: $(cat "$TMP/progress")"
 }
-outgoing() { # SPACE ADDRESS PORT BYTES [BYTES-PER-SECOND]
-        tool "$1" send "$2" "$3" "$4" "${5:-0}" >"$TMP/sent" 2>&1 &
+outgoing() { # SPACE ADDRESS PORT BYTES [BYTES-PER-SECOND [FILE]]: at most, if FILE comes to be
+        tool "$1" send "${@:2}" >"$TMP/sent" 2>&1 &
         SENDER=$!
 }
 arrived() { # SECONDS
@@ -261,6 +261,53 @@ arrived() { # SECONDS
         [ -s "$TMP/sent" ] && cmp "$TMP/sent" "$TMP/received"
 }
 progress() { contains "$TMP/progress" "^MiB ($1)\$"; } # as in "4|5|6"
+
+# ---- the session upgrade, and what is on the wire -------------------------------------------------------------------
+
+# A build's: the names of what it is linked with.
+has_mlkem() { grep -aqE 'crypto_kem_mlkem768_|EVP_PKEY_encapsulate' "$1"; } # PROGRAM
+has_aegis() { grep -aq 'crypto_aead_aegis256_' "$1"; }                      # PROGRAM
+
+peer() { # SPACE DEVICE FIELD...: what adit shows of its only peer, with bars between
+        on "$1" "$ADIT" show "$2" --json | $PYTHON -c 'import json, sys
+peer = json.load(sys.stdin)["links"][0]["peers"][0]
+print(*(peer[field] for field in sys.argv[1:]), sep="|")' "${@:3}"
+}
+# The numbers of a ping's packets that were not answered, of its output; the last may still be on its way.
+unanswered() { sed -n 's/.*bytes from.*icmp_seq=\([0-9]*\).*/\1/p' "$1" | sort -n | awk '$1 > last + 1 { print last + 1 "-" $1 - 1 } { last = $1 } END { if (!last) print "all" }'; } # FILE
+# What its daemon dropped by reason, but for the kernel's own multicast, which has no peer.
+dropped() { # SPACE DEVICE
+        on "$1" "$ADIT" show "$2" --json | $PYTHON -c 'import json, sys
+for name, count in json.load(sys.stdin)["links"][0]["drops"].items():
+    if count and name not in ("tx-no-peer", "tx-no-endpoint", "tx-link-down"): print(name, count)'
+}
+
+# aditd with keylog.so: who has its log, $TMP/SPACE.keylog, can open a capture. A sanitizer's runtime must come before all
+# other libraries; one that is linked into the program does.
+daemon_logged() { # SPACE DEVICE PROGRAM [VARIABLE=VALUE]...
+        local so
+        so=$(dirname "$3")/tests/keylog.so
+        [ -e "$so" ] || bail "$so is missing: make tests"
+        must on "$1" env LD_PRELOAD="$(ldd "$3" | awk '$1 ~ /^lib[at]san\./ { print $3 ":" }')$so" KEYLOG="$TMP/$1.keylog" "${@:4}" "$3" "$2"
+}
+# Each datagram by itself, and not as the kernel hands a batch on.
+unbatched() { must on "$1" ethtool -K "$2" tx-udp-segmentation off; } # SPACE DEVICE
+capture() { # SPACE DEVICE FILE [FILTER...]
+        : >"$3.log"
+        on "$1" tcpdump -Z root --immediate-mode -s 2048 -U -n -B 32768 -i "$2" -w "$3" "${@:4}" 2>"$3.log" &
+        wait_for 5 contains "$3.log" 'listening on' || bail "tcpdump: $(cat "$3.log")"
+}
+captured() { # SPACE FILE...: ends all captures there
+        kill -TERM $(running "$1" tcpdump)
+        wait_for 5 empty_of "$1" tcpdump || bail "tcpdump does not end"
+        for file in "${@:2}"; do
+                wait_for 5 contains "$file.log" '^0 packets dropped by kernel' || bail "a capture has holes: $(cat "$file.log")"
+        done
+}
+# What $TMP/FROM.keylog and the key $TMP/FROM.key can tell of a capture: decrypt.py. Each nonce was used once.
+opened() { # FILE FROM ADDRESS-OF-FROM PEER-PUBLIC-KEY [PRESHARED-KEY-FILE]
+        $PYTHON "$HERE/decrypt.py" "$1" "$TMP/$2.keylog" "$3" "$TMP/$2.key" "${@:4}" >"$1.txt" 2>&1
+}
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
     tool.py uapi NAME              operations from stdin, each up to an empty line, over one connection; prints the answers
     tool.py touch NAME             connects and closes without a word
     tool.py receive ADDRESS PORT   one TCP stream: prints its length and SHA-256; progress on stderr
-    tool.py send ADDRESS PORT BYTES [BYTES-PER-SECOND]      random bytes; prints the same
+    tool.py send ADDRESS PORT BYTES [BYTES-PER-SECOND [FILE]]   random bytes, fewer once FILE is there; prints the same
     tool.py nameserver ADDRESS ZONE   answers DNS queries from the file ZONE ("ADDRESS NAME" a line, read anew for each
                                    query); one for a name that is not in it is swallowed without an answer
     tool.py scan PID               stdin: needles, one in hex a line; which lie in the memory of the process
@@ -68,20 +68,20 @@ def receive(address, port):
     print(total, digest.hexdigest())
 
 
-def send(address, port, size, rate="0"):
+def send(address, port, size, rate="0", enough=""):
     family, where = open_tcp(address, port)
     size, rate, digest, sent, start = int(size), int(rate), hashlib.sha256(), 0, time.monotonic()
     with socket.socket(family) as stream:
         stream.settimeout(60)
         stream.connect(where)
-        while sent < size:
+        while sent < size and not os.path.exists(enough):
             piece = os.urandom(min(1 << 16 if rate else 1 << 20, size - sent))
             digest.update(piece)
             stream.sendall(piece)
             sent += len(piece)
             if rate:
                 time.sleep(max(0, start + sent / rate - time.monotonic()))
-    print(size, digest.hexdigest())
+    print(sent, digest.hexdigest())
 
 
 def nameserver(address, zone):

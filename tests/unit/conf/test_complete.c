@@ -41,7 +41,6 @@ static void test_not_applied_names_what_the_file_asks_for(void **state)
         (void)state;
         parse_file();
         assert_string_equal(conf_remark(&conf, &cursor), "DNS is not set by this version; set it yourself");
-        assert_string_equal(conf_remark(&conf, &cursor), "PreDown is not run by this version; run it yourself");
         assert_non_null(strstr(conf_remark(&conf, &cursor), "SaveConfig"));
         assert_null(conf_remark(&conf, &cursor));
 }

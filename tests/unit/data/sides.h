@@ -25,7 +25,7 @@ struct side {
         struct key private_key, public_key;
         struct peer *peer;
         int user; /* the far end of the TUN */
-        unsigned sessions_up;
+        unsigned sessions_up, upgrades;
 };
 
 static struct side sides[2];
@@ -42,6 +42,7 @@ static inline void on_event(void *context, const struct effect *effect)
         struct side *side = context;
 
         side->sessions_up += effect->type == EFFECT_SESSION_UP;
+        side->upgrades += effect->type == EFFECT_UPGRADED;
 }
 
 static inline void side_open(struct side *side)

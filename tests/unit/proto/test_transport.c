@@ -1,6 +1,8 @@
 /* Data: sessions, keepalives, roaming, limits, and what is delivered. */
 #include "tests/unit/proto/pair.h"
 
+#include "daemon/proto/worker.h"
+
 static void check_refused(struct pair *p, struct side *side, const struct datagram *d, enum drop reason)
 {
         void *before = snapshot(side);
@@ -612,6 +614,47 @@ static void test_ephemeral_erasure(void **state)
         pair_free(p);
 }
 
+/* A worker delivers what proves a new session before the owner has made it the current one: the answer must not go out
+ * with the old one, which a peer that was started anew does not have. */
+static void test_answer_to_the_first_packet(void **state)
+{
+        struct pair *p = pair_established();
+        struct session *old = p->b.peer->sessions.current;
+        struct datagram d, answer;
+        uint8_t packet[INNER_LEN];
+        enum drop reason;
+        bool wake = false;
+        size_t len;
+        struct rx rx;
+        struct tx tx;
+
+        (void)state;
+        pass_time(p, REKEY_AFTER_TIME);
+        p->a.peer->initiate_not_before = 0;
+        assert_true(send_data(p, &p->a, &d));
+        d = sent_by(p, &p->a);
+        receive(p, &p->b, &d);
+        d = sent_by(p, &p->b);
+        receive(p, &p->a, &d);
+        assert_true(send_data(p, &p->a, &d));
+
+        assert_int_equal(worker_find(p->b.engine, p->now, d.bytes, d.len, &rx, &reason), FIND_DATA);
+        assert_true(rx_open(&rx));
+        assert_int_equal(worker_accept(p->b.engine, p->now, &rx, true, &p->a.at, &len, &reason, &wake),
+                         ACCEPTED_PACKET);
+        assert_true(wake);
+        assert_ptr_equal(p->b.peer->sessions.current, old);
+        inner_packet(packet, "10.0.0.2", "10.0.0.1", sizeof packet);
+        assert_int_equal(worker_route(p->b.engine, p->now, packet, sizeof packet, 1, &tx, &reason), ROUTE_OWNER);
+        assert_true(send_data(p, &p->b, &answer)); /* the owner, before it attends to asks */
+        assert_ptr_not_equal(p->b.peer->sessions.current, old);
+        assert_memory_equal(answer.bytes + 4, &p->a.peer->sessions.current->entry.index, 4);
+        assert_true(receive(p, &p->a, &answer));
+        engine_waited(p->b.peer);
+        assert_int_equal(worker_route(p->b.engine, p->now, packet, sizeof packet, 1, &tx, &reason), ROUTE_SEND);
+        pair_free(p);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -638,6 +681,7 @@ int main(void)
                 cmocka_unit_test(test_undeliverable),
                 cmocka_unit_test(test_key_erasure),
                 cmocka_unit_test(test_ephemeral_erasure),
+                cmocka_unit_test(test_answer_to_the_first_packet),
         };
 
         return RUN(tests);

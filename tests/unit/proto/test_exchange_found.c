@@ -1,0 +1,196 @@
+/* Sequences of a session upgrade that a review of exchange.c, offer.c, answer.c and sender.c found. */
+#include "tests/unit/proto/upgrade_pair.h"
+
+/* "Sessions made with the old key receive until they end, and are not sent with" (config.c): nor are children that come
+ * of them after that. */
+static void test_child_after_a_new_private_key(void **state)
+{
+        const struct key other = { { 64, [31] = 64 } };
+
+        (void)state;
+        for (unsigned stage = 0; stage < 3; stage++) {
+                struct adits *x = adits_new(false);
+                struct side *side = stage == 1 ? x->b : x->a;
+
+                make_known(x);
+                meet(x, x->a);
+                carry(x, x->a);
+                carry(x, x->a);                 /* OFFER */
+                if (stage) carry(x, x->b);      /* ACCEPT: a uses it */
+                if (stage == 2) carry(x, x->a); /* b has answered on it */
+                assert_int_equal(side->peer->exchange.state, stage == 0   ? EXCHANGE_OFFERED
+                                                             : stage == 1 ? EXCHANGE_ACCEPTED
+                                                                          : EXCHANGE_USING);
+                engine_set_private_key(side->engine, x->p->now, &other);
+                assert_false(user_packet(x, side, 100)); /* it waits for a handshake */
+                lose(x, side);
+                carry_all(x);
+                if (user_packet(x, side, 100)) fail_msg("stage %u: %s", stage, says(x, side));
+                adits_free(x);
+        }
+}
+
+/* A session that was not confirmed for 40 s has no exporter any more: no child may come of zeros. */
+static void test_offer_confirms_after_the_exporter_is_gone(void **state)
+{
+        const struct upgrade_frame offer = offer_of(77, 0);
+        struct adits *x = adits_new(false);
+        struct datagram d;
+
+        (void)state;
+        meet(x, x->a);
+        lose(x, x->a); /* all that it says */
+        advance(x, SECONDS(41));
+        assert_true(sodium_is_zero(x->b->peer->sessions.next->keys.exporter.bytes, KEY_LEN));
+        d = seal_frame(x->a, &offer);
+        hand(x, x->b, &d);
+        assert_null(strstr(says(x, x->b), "ACCEPT"));
+        assert_int_equal(x->b->engine->store.children.taken, 0);
+        adits_free(x);
+}
+
+/* The same where Upgrade was off when the initiation came, and is not when the session is confirmed. */
+static void test_switched_on_before_the_session_is_confirmed(void **state)
+{
+        struct adits *x = adits_new(false);
+
+        (void)state;
+        make_known(x);
+        x->b->peer->acquaintance.known = false;
+        use_policy(x, x->b, true, POST_QUANTUM_AUTO);
+        meet(x, x->a);
+        SAYS(x, x->a, "empty OFFER");
+        use_policy(x, x->b, false, POST_QUANTUM_AUTO);
+        carry(x, x->a);
+        carry(x, x->a);
+        assert_null(strstr(says(x, x->b), "ACCEPT"));
+        assert_int_equal(x->b->engine->store.children.taken, 0);
+        adits_free(x);
+}
+
+/* By the return of the call nothing is said any more but the farewell of the next session, which may take its time. */
+static void test_off_ends_what_is_being_said(void **state)
+{
+        struct adits *x = adits_new(false);
+
+        (void)state;
+        make_known(x);
+        meet(x, x->a);
+        SAYS(x, x->a, "empty OFFER");
+        lose(x, x->a);
+        use_policy(x, x->a, true, POST_QUANTUM_AUTO);
+        advance(x, SECONDS(4));
+        assert_null(strstr(says(x, x->a), "OFFER"));
+        adits_free(x);
+}
+
+/* With require the old child serves only while it is heard: when the new one falls silent 5 s later, it is not. */
+static void test_old_child_not_heard_for_seconds(void **state)
+{
+        struct adits *x;
+
+        (void)state;
+        NEEDS_MLKEM();
+        x = adits_new(true);
+        use_policy(x, x->a, false, POST_QUANTUM_REQUIRE);
+        upgrade_all(x, x->a);
+        meet(x, x->a);
+        SAYS(x, x->a, "empty oldc:empty OFFER+");
+        carry(x, x->a);
+        carry(x, x->a);
+        SAYS(x, x->b, "oldc:empty");
+        carry(x, x->b); /* a hears it */
+        carry(x, x->a);
+        SAYS(x, x->b, "ACCEPT+");
+        carry(x, x->b);
+        STATE(x->a, USING);
+        lose(x, x->a); /* and now b is gone */
+        for (unsigned i = 0; i < 6; i++) {
+                advance(x, SECONDS(1));
+                lose(x, x->a);
+                lose(x, x->b);
+        }
+        STATE(x->a, OFF);
+        if (user_packet(x, x->a, 100)) fail_msg("%s", says(x, x->a));
+        assert_int_equal(x->a->peer->staged.count, 1);
+        adits_free(x);
+}
+
+/* An OFFER that is 40 s late is over, and `adit show` does not call it pending. */
+static void test_not_pending_for_ever(void **state)
+{
+        const struct upgrade_frame hello = hello_of(0, 0, 100, 0);
+        struct adits *x = adits_new(false);
+        struct datagram d;
+
+        (void)state;
+        x->a->peer->acquaintance.probes = 3;
+        x->a->peer->acquaintance.probed_at = x->p->now;
+        meet(x, x->a);
+        carry(x, x->a);
+        advance(x, SECONDS(39));
+        lose(x, x->b);
+        d = seal_frame(x->b, &hello);
+        assert_int_equal(hand(x, x->a, &d), DROP_NONE);
+        SAYS(x, x->a, "OFFER");
+        advance(x, SECONDS(60));
+        STATE(x->a, OFF);
+        assert_int_not_equal(upgrade_of(x->a), UPGRADE_STATE_PENDING);
+        adits_free(x);
+}
+
+/* 10 s after both sides have used a child its parent's keys are gone, whatever came meanwhile. */
+static void test_parent_goes_beside_a_new_session(void **state)
+{
+        struct adits *x = adits_new(false);
+        struct session_keys keys;
+        uint64_t end;
+
+        (void)state;
+        upgrade_all(x, x->a);
+        keys = x->a->peer->sessions.current->keys;
+        end = x->p->now + SECONDS(10);
+        advance(x, SECONDS(9));
+        upgrade_all(x, x->a);
+        advance(x, end - x->p->now);
+        assert_false(holds(x->a, &keys.send, KEY_LEN));
+        assert_false(holds(x->a, &keys.receive, KEY_LEN));
+        adits_free(x);
+}
+
+/* That user packets are refused calls for a handshake; after the link was down as well as before. */
+static void test_refused_again_after_the_link_was_down(void **state)
+{
+        struct adits *x = adits_new(false);
+
+        (void)state;
+        use_policy(x, x->a, true, POST_QUANTUM_AUTO);
+        use_policy(x, x->b, false, POST_QUANTUM_REQUIRE);
+        for (unsigned i = 0; i < 2; i++) {
+                meet(x, x->a);
+                user_packet(x, x->a, 100);
+                carry(x, x->a);
+                assert_int_equal(carry(x, x->a), DROP_RX_NOT_POST_QUANTUM);
+                if (!timer_armed(&x->b->peer->timers, TIMER_HELD)) fail_msg("%s", i ? "the second time" : "the first");
+                lose(x, x->b);
+                engine_set_up(x->b->engine, x->p->now, false);
+                engine_set_up(x->b->engine, x->p->now, true);
+        }
+        adits_free(x);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_child_after_a_new_private_key),
+                cmocka_unit_test(test_offer_confirms_after_the_exporter_is_gone),
+                cmocka_unit_test(test_switched_on_before_the_session_is_confirmed),
+                cmocka_unit_test(test_off_ends_what_is_being_said),
+                cmocka_unit_test(test_old_child_not_heard_for_seconds),
+                cmocka_unit_test(test_not_pending_for_ever),
+                cmocka_unit_test(test_parent_goes_beside_a_new_session),
+                cmocka_unit_test(test_refused_again_after_the_link_was_down),
+        };
+
+        return RUN_ADITS(tests);
+}

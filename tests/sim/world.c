@@ -569,7 +569,7 @@ static uint64_t clock_ns(void)
 }
 
 /* Which implementation of a cipher is the fastest changes no byte of a run. */
-static void init_once(void)
+void world_init(void)
 {
         static bool done;
 
@@ -586,7 +586,7 @@ struct world *world_new(uint64_t seed)
         const char *chosen = getenv("SIM_SEED");
 
         if (!world) abort();
-        init_once();
+        world_init();
         world->seed = world->random = chosen ? strtoull(chosen, NULL, 0) : seed;
         world->wire = wire_new();
         return world;

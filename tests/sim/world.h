@@ -110,6 +110,7 @@ struct world {
 
 extern const struct link link_clean; /* 10 ms, and nothing ever goes wrong */
 
+void world_init(void); /* what a process does once; world_new and abilities_all do it */
 struct world *world_new(uint64_t seed);
 void world_free(struct world *world);
 /* A world of two hosts that know each other. */

@@ -60,7 +60,9 @@ const struct command commands[] = {
           "  adit check wg0 && adit reload wg0\n",
           command_reload },
         { "check", "FILE|NAME", "Look for mistakes in a file, and change nothing",
-          "Reads the key files it names, too. Exit status 1 with the first mistake as file:line:column.\n\n"
+          "Reads the key files it names, too. Exit status 1 with the first mistake as file:line:column.\n"
+          "Warns of what the file asks for and this version does not do, and of a prefix that two peers have in their\n"
+          "AllowedIPs (the later one has it). A note tells of one that lies in a wider one of another peer.\n\n"
           "Examples:\n"
           "  adit check tunnel.conf\n",
           command_check },
@@ -82,7 +84,8 @@ const struct command commands[] = {
           "known),\n"
           "    mtu_configured (null: automatic), workers, workers_configured (null: automatic), table (\"auto\", "
           "\"off\" or a number),\n"
-          "    addresses [prefix...], routes [prefix...], drops {reason: packets}, peers [PEER...]; and PEER has\n"
+          "    addresses [prefix...], routes [prefix...], excluded_ips [prefix...] (kept out of the routes),\n"
+          "    drops {reason: packets}, peers [PEER...]; and PEER has\n"
           "    public_key, name (or null), endpoint (where it is now, or null), endpoint_configured (host:port or "
           "null),\n"
           "    allowed_ips [prefix...], preshared_key (is there one: true or false), persistent_keepalive (seconds, 0: "
@@ -134,7 +137,8 @@ const struct command commands[] = {
           "  adit route del wg0 berlin 192.168.7.0/24\n",
           command_route_del },
         { "route list", "NAME [--json]", "List the prefixes of a link's peers, and which of them adit routes",
-          "Routed by adit: adit keeps a route of the host for the prefix (Table = off: none). What the kernel has "
+          "Routed by adit: adit keeps a route of the host for the prefix (Table = off: none);\n"
+          "in part: but for ExcludedIPs that lie in it. What the kernel has "
           "beside\n"
           "them, and what others made, is said by: ip route show table all\n\n"
           "  --json   {\"routes\": [ROUTE...]}, where ROUTE has public_key, name (or null), prefix, routed_by_adit\n"

@@ -58,12 +58,20 @@ static int hooks_allow(const struct config *config)
                         config->path, config->distrust);
 }
 
-static void warn(const struct config *config)
+/* A note is what is right, but may not be meant. */
+static void warn(const struct config *config, struct pool *pool)
 {
+        char text[OVERLAP_TEXT];
+        struct conf_overlaps overlaps;
         unsigned cursor = 0;
+        size_t overlap = 0;
 
         for (const char *what; (what = conf_remark(&config->conf, &cursor));)
                 complain(0, "%s: %s", config->path, what);
+        if (!conf_overlaps(&config->conf, pool, &overlaps)) return;
+        while (conf_overlap_warning(&overlaps, &overlap, text))
+                complain(0, "%s: %s", config->path, text);
+        if (conf_overlap_note(&overlaps, text)) printf("%s: note: %s\n", config->path, text);
 }
 
 int command_check(const struct command *self, int argc, char **argv, struct pool *pool)
@@ -76,7 +84,7 @@ int command_check(const struct command *self, int argc, char **argv, struct pool
         status = config_load(&config, pool, argv[0]);
         if (!status) status = hooks_allow(&config);
         if (!status) {
-                warn(&config);
+                warn(&config, pool);
                 for (const struct conf_peer *peer = config.conf.peers; peer; peer = peer->next)
                         peers++;
                 printf("%s: ok: 1 interface, %zu peer%s\n", config.path, peers, peers == 1 ? "" : "s");

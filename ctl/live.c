@@ -32,14 +32,12 @@ static int read_whole(int fd, const char *name, struct pool *pool, uint8_t **byt
         return STATUS_OK;
 }
 
-static int merge_addresses(struct live *live, struct pool *pool)
+static int merge_prefixes(struct conf_prefix **end, const struct prefix *list, size_t count, struct pool *pool)
 {
-        struct conf_prefix **end = &live->conf.addresses;
-
-        for (size_t i = 0; i < live->host.address_count; i++, end = &(*end)->next) {
+        for (size_t i = 0; i < count; i++, end = &(*end)->next) {
                 *end = pool_alloc(pool, sizeof **end);
                 if (!*end) return complain_memory();
-                (*end)->prefix = live->host.addresses[i];
+                (*end)->prefix = list[i];
         }
         *end = NULL;
         return STATUS_OK;
@@ -67,6 +65,7 @@ static void merge_endpoints(struct live *live)
 static int merge(struct live *live, struct pool *pool)
 {
         struct conf *conf = &live->conf;
+        int status;
 
         for (struct conf_peer *peer = conf->peers; peer; peer = peer->next) {
                 peer->endpoint_host = NULL;
@@ -80,7 +79,8 @@ static int merge(struct live *live, struct pool *pool)
         conf->flags &= ~(unsigned)CONF_HAS_FWMARK;
         if (conf->fwmark) conf->flags |= CONF_HAS_FWMARK;
         if (!conf->workers) conf->flags &= ~(unsigned)CONF_HAS_WORKERS;
-        return merge_addresses(live, pool);
+        status = merge_prefixes(&conf->addresses, live->host.addresses, live->host.address_count, pool);
+        return status ? status : merge_prefixes(&conf->excluded, live->host.excluded, live->host.excluded_count, pool);
 }
 
 static int parse(struct live *live, struct pool *pool, const int fds[CONTROL_FDS])

@@ -110,8 +110,18 @@ static int compare(const void *a, const void *b)
 /* Of the host's state as it should be: whether the kernel has the route now is `ip route`'s to say. */
 static bool routed(const struct host_state *host, const struct prefix *prefix)
 {
+        for (size_t i = 0; i < host->excluded_count; i++)
+                if (prefix_contains(&host->excluded[i], prefix)) return false;
         return host->table != TABLE_OFF && host->route_count &&
                bsearch(prefix, host->routes, host->route_count, sizeof *prefix, compare);
+}
+
+static const char *routed_text(const struct host_state *host, const struct prefix *prefix)
+{
+        if (!routed(host, prefix)) return "no";
+        for (size_t i = 0; i < host->excluded_count; i++)
+                if (prefix_contains(prefix, &host->excluded[i])) return "in part";
+        return "yes";
 }
 
 static int print_json(const struct live *live)
@@ -133,7 +143,7 @@ static int print_table(const struct live *live)
         for (const struct conf_peer *peer = live->conf.peers; peer; peer = peer->next)
                 for (const struct conf_prefix *item = peer->allowed_ips; item; item = item->next)
                         printf("%-44s  %-24s  %s\n", peer_label(peer, label), prefix_format(&item->prefix, text),
-                               routed(&live->host, &item->prefix) ? "yes" : "no");
+                               routed_text(&live->host, &item->prefix));
         return STATUS_OK;
 }
 

@@ -56,6 +56,7 @@ static int keep_of_file(struct conf *conf, bool managed, const char *path, struc
         conf->flags |= file.flags & CONF_SAVE_CONFIG;
         if (!managed) {
                 conf->addresses = file.addresses;
+                conf->excluded = file.excluded;
                 conf->mtu = file.mtu;
                 conf->table = file.table;
         }

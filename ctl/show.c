@@ -227,14 +227,12 @@ static void print_field(const char *name, const char *value)
         printf("%s\n", value);
 }
 
-static void print_addresses(const struct host_state *host)
+static void print_prefixes(const char *name, const struct prefix *list, size_t count)
 {
         char text[ADDRESS_TEXT];
 
-        if (!host->managed || !host->address_count) return;
-        print_field("addresses", prefix_format(&host->addresses[0], text));
-        for (size_t i = 1; i < host->address_count; i++)
-                print_field("", prefix_format(&host->addresses[i], text));
+        for (size_t i = 0; i < count; i++)
+                print_field(i ? "" : name, prefix_format(&list[i], text));
 }
 
 static void print_interface(const struct live *live)
@@ -254,7 +252,8 @@ static void print_interface(const struct live *live)
         mark = chosen ? live->host.fwmark : conf->fwmark;
         snprintf(text, sizeof text, "0x%x%s", mark, chosen ? " (automatic)" : "");
         if (mark) print_field("fwmark", text);
-        print_addresses(&live->host);
+        if (live->host.managed) print_prefixes("addresses", live->host.addresses, live->host.address_count);
+        print_prefixes("excluded", live->host.excluded, live->host.excluded_count);
         snprintf(text, sizeof text, "%u%s", conf->link_mtu,
                  live->host.managed && !live->host.mtu ? " (automatic)" : "");
         if (conf->link_mtu) print_field("MTU", text);

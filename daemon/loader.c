@@ -31,12 +31,18 @@ static void send_error(int to, const char *text)
         control_send(to, &reply, sizeof reply, NULL, 0);
 }
 
-static void warn(const struct conf *conf, const char *path)
+static void warn(const struct conf *conf, struct pool *pool, const char *path)
 {
+        char text[OVERLAP_TEXT];
+        struct conf_overlaps overlaps;
         unsigned cursor = 0;
+        size_t overlap = 0;
 
         for (const char *what; (what = conf_remark(conf, &cursor));)
                 log_print(LOG_WARNING, "%s: %s", path, what);
+        if (!conf_overlaps(conf, pool, &overlaps)) return;
+        while (conf_overlap_warning(&overlaps, &overlap, text))
+                log_print(LOG_WARNING, "%s: %s", path, text);
 }
 
 static void load(int to, const char *path)
@@ -53,7 +59,7 @@ static void load(int to, const char *path)
                 conf_error_format(&error, path, text, sizeof text);
                 send_error(to, text);
         } else {
-                warn(conf, path);
+                warn(conf, &pool, path);
                 conf_make_complete(conf);
                 if (send_request(to, conf, &pool))
                         send_error(to, "the configuration could not be handed over: out of memory or descriptors");

@@ -276,7 +276,8 @@ static bool prepare(struct host *host, struct change *change)
         for (size_t i = 0; i < change->current.count; i++) {
                 const struct plan_item *item = &change->current.items[i];
                 if (plan_value(&change->wanted, item->kind) != NULL && item->kind != PLAN_ADDRESS &&
-                    item->kind != PLAN_ROUTE && item->kind != PLAN_RULES && !plan_add(&change->back, item))
+                    item->kind != PLAN_ROUTE && item->kind != PLAN_THROW && item->kind != PLAN_RULES &&
+                    !plan_add(&change->back, item))
                         return false;
         }
         plan_sort(&change->back);

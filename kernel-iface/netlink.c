@@ -154,11 +154,18 @@ int netlink_change_address(struct netlink *netlink, int ifindex, const struct pr
 /* routes */
 
 struct route_list {
-        int ifindex;
+        int ifindex; /* 0: of throw routes in `table` */
+        uint32_t table;
         uint8_t family;
         struct link_route *out;
         size_t max, count;
 };
+
+static bool is_on_link(const struct rtmsg *info, struct nlattr *const *attrs, uint32_t table, int ifindex)
+{
+        return info->rtm_type == RTN_UNICAST && table != RT_TABLE_LOCAL && attrs[RTA_OIF] &&
+               (int)nla_get_u32(attrs[RTA_OIF]) == ifindex;
+}
 
 static void on_route(struct nlmsghdr *header, void *arg)
 {
@@ -169,9 +176,10 @@ static void on_route(struct nlmsghdr *header, void *arg)
         if (header->nlmsg_type != RTM_NEWROUTE || nlmsg_parse(header, sizeof *info, attrs, RTA_MAX, NULL)) return;
         info = nlmsg_data(header);
         uint32_t table = attrs[RTA_TABLE] ? nla_get_u32(attrs[RTA_TABLE]) : info->rtm_table;
-        if (info->rtm_family != list->family || info->rtm_type != RTN_UNICAST || table == RT_TABLE_LOCAL) return;
-        if (info->rtm_flags & RTM_F_CLONED) return;
-        if (!attrs[RTA_OIF] || (int)nla_get_u32(attrs[RTA_OIF]) != list->ifindex) return;
+        if (info->rtm_family != list->family || info->rtm_flags & RTM_F_CLONED) return;
+        if (list->ifindex ? !is_on_link(info, attrs, table, list->ifindex)
+                          : info->rtm_type != RTN_THROW || table != list->table)
+                return;
         if (attrs[RTA_DST] && nla_len(attrs[RTA_DST]) != family_bytes(list->family)) return;
         if (list->count < list->max) {
                 struct link_route *route = &list->out[list->count];
@@ -183,7 +191,7 @@ static void on_route(struct nlmsghdr *header, void *arg)
         list->count++;
 }
 
-/* The kernel sifts by link when it knows strict dumps, so that a full Internet table costs nothing here. */
+/* The kernel sifts by link or table when it knows strict dumps, so that a full Internet table costs nothing here. */
 static int dump_routes(struct netlink *netlink, struct route_list *list)
 {
         size_t before = list->count;
@@ -193,7 +201,9 @@ static int dump_routes(struct netlink *netlink, struct route_list *list)
                 struct rtmsg info = { .rtm_family = list->family };
                 struct nl_msg *msg = transact_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof info);
                 if (!msg) return -ENOMEM;
-                if (nla_put_u32(msg, RTA_OIF, (uint32_t)list->ifindex)) return transact_discard(msg);
+                if (list->ifindex ? nla_put_u32(msg, RTA_OIF, (uint32_t)list->ifindex)
+                                  : nla_put_u32(msg, RTA_TABLE, list->table))
+                        return transact_discard(msg);
                 list->count = before;
                 error = transact(netlink, msg, on_route, list);
         }
@@ -202,13 +212,24 @@ static int dump_routes(struct netlink *netlink, struct route_list *list)
 
 int netlink_routes(struct netlink *netlink, int ifindex, struct link_route *out, size_t max, size_t *count)
 {
-        struct route_list list = { ifindex, AF_INET, out, max, 0 };
+        struct route_list list = { .ifindex = ifindex, .family = AF_INET, .out = out, .max = max };
         int error = dump_routes(netlink, &list);
 
         list.family = AF_INET6;
         if (!error) error = dump_routes(netlink, &list);
         *count = list.count;
         if (error) return error;
+        return list.count > max ? -ENOBUFS : 0;
+}
+
+int netlink_throws(struct netlink *netlink, uint8_t family, uint32_t table, struct link_route *out, size_t max,
+                   size_t *count)
+{
+        struct route_list list = { .table = table, .family = family, .out = out, .max = max };
+        int error = dump_routes(netlink, &list);
+
+        *count = list.count;
+        if (error) return error == -ENOENT ? 0 : error; /* no such table */
         return list.count > max ? -ENOBUFS : 0;
 }
 
@@ -230,6 +251,25 @@ int netlink_change_route(struct netlink *netlink, int ifindex, uint32_t table, c
         if (!msg) return -ENOMEM;
         if (nla_put(msg, RTA_DST, family_bytes(route->family), route->bytes) || nla_put_u32(msg, RTA_TABLE, table) ||
             nla_put_u32(msg, RTA_OIF, (uint32_t)ifindex))
+                return transact_discard(msg);
+        return transact(netlink, msg, NULL, NULL);
+}
+
+int netlink_change_throw(struct netlink *netlink, uint32_t table, const struct prefix *route, bool add)
+{
+        struct rtmsg info = {
+                .rtm_family = route->family,
+                .rtm_dst_len = route->length,
+                .rtm_table = table < 256 ? (uint8_t)table : RT_TABLE_UNSPEC,
+                .rtm_protocol = RTPROT_ADIT,
+                .rtm_type = RTN_THROW,
+                .rtm_scope = add ? RT_SCOPE_UNIVERSE : RT_SCOPE_NOWHERE,
+        };
+        struct nl_msg *msg = transact_message(add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_EXCL : 0,
+                                              &info, sizeof info);
+
+        if (!msg) return -ENOMEM;
+        if (nla_put(msg, RTA_DST, family_bytes(route->family), route->bytes) || nla_put_u32(msg, RTA_TABLE, table))
                 return transact_discard(msg);
         return transact(netlink, msg, NULL, NULL);
 }

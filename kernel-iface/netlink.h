@@ -41,8 +41,12 @@ int netlink_change_address(struct netlink *netlink, int ifindex, const struct pr
 
 /* All unicast routes on the link, whoever made them, in all tables but the kernel's local one. */
 int netlink_routes(struct netlink *netlink, int ifindex, struct link_route *out, size_t max, size_t *count);
+/* The throw routes of a table and family, of no link. */
+int netlink_throws(struct netlink *netlink, uint8_t family, uint32_t table, struct link_route *out, size_t max,
+                   size_t *count);
 /* Removes only what is ours. */
 int netlink_change_route(struct netlink *netlink, int ifindex, uint32_t table, const struct prefix *route, bool add);
+int netlink_change_throw(struct netlink *netlink, uint32_t table, const struct prefix *route, bool add);
 
 /* The two rules of a link whose default route is in its own table (as wg-quick has them): "not fwmark MARK lookup
  * TABLE", and before it "not fwmark MARK lookup main suppress_prefixlength 0" (the mark tells one link's from

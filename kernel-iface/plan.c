@@ -114,8 +114,13 @@ size_t plan_difference(const struct plan_state *current, const struct plan_state
 }
 
 static const char *const words[PLAN_KINDS] = {
-        [PLAN_ADDRESS] = "address", [PLAN_MTU] = "mtu",     [PLAN_UP] = "up",
-        [PLAN_ROUTE] = "route",     [PLAN_RULES] = "rules", [PLAN_VALID_MARK] = "src_valid_mark",
+        [PLAN_ADDRESS] = "address",
+        [PLAN_MTU] = "mtu",
+        [PLAN_UP] = "up",
+        [PLAN_ROUTE] = "route",
+        [PLAN_THROW] = "throw",
+        [PLAN_RULES] = "rules",
+        [PLAN_VALID_MARK] = "src_valid_mark",
 };
 
 void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
@@ -125,8 +130,9 @@ void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
 
         inet_ntop(version == 6 ? AF_INET6 : AF_INET, item->prefix.bytes, address, sizeof address);
         if (item->kind == PLAN_ADDRESS) snprintf(text, PLAN_TEXT, "address %s/%u", address, item->prefix.length);
-        else if (item->kind == PLAN_ROUTE)
-                snprintf(text, PLAN_TEXT, "route %s/%u table %u", address, item->prefix.length, item->value);
+        else if (item->kind == PLAN_ROUTE || item->kind == PLAN_THROW)
+                snprintf(text, PLAN_TEXT, "%s %s/%u table %u", words[item->kind], address, item->prefix.length,
+                         item->value);
         else if (item->kind == PLAN_RULES)
                 snprintf(text, PLAN_TEXT, "rules ipv%d mark %u table %u", version, item->mark, item->value);
         else snprintf(text, PLAN_TEXT, "%s %u", words[item->kind], item->value);
@@ -154,7 +160,8 @@ bool plan_parse(struct plan_item *item, const char *text)
                 if (!end || !parse_prefix(&item->prefix, address, length)) return false;
                 break;
         case PLAN_ROUTE:
-                sscanf(text, "route %45[0-9a-f.:]/%u table %u%n", address, &length, &item->value, &end);
+        case PLAN_THROW:
+                sscanf(text, "%*s %45[0-9a-f.:]/%u table %u%n", address, &length, &item->value, &end);
                 if (!end || !parse_prefix(&item->prefix, address, length)) return false;
                 break;
         case PLAN_RULES:

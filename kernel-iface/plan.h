@@ -11,6 +11,7 @@ enum plan_kind {
         PLAN_MTU, /* MTU, UP and VALID_MARK are one value each: set, never removed */
         PLAN_UP,
         PLAN_ROUTE,
+        PLAN_THROW,      /* a route that sends on to the next rule, of no link */
         PLAN_VALID_MARK, /* net.ipv4.conf.all.src_valid_mark */
         PLAN_RULES,
         PLAN_KINDS
@@ -18,8 +19,8 @@ enum plan_kind {
 
 struct plan_item {
         enum plan_kind kind;
-        struct prefix prefix; /* ADDRESS, ROUTE; RULES: its family alone */
-        uint32_t value;       /* MTU, UP, VALID_MARK: the value; ROUTE, RULES: the table */
+        struct prefix prefix; /* ADDRESS, ROUTE, THROW; RULES: its family alone */
+        uint32_t value;       /* MTU, UP, VALID_MARK: the value; ROUTE, THROW, RULES: the table */
         uint32_t mark;        /* RULES */
 };
 

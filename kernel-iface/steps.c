@@ -88,6 +88,52 @@ static int read_rules(struct netlink *netlink, const struct plan_state *from, co
         return 0;
 }
 
+/* Of the throw routes those that are named: they are of no link, and may be another's. */
+static int read_throws_of(struct netlink *netlink, uint8_t family, uint32_t table, const struct plan_state *ours,
+                          const struct plan_state *wanted, struct plan_state *current)
+{
+        struct link_route *list = NULL;
+        size_t max = 0, count = 64;
+        int error;
+
+        do {
+                max = count + 64;
+                struct link_route *larger = reallocarray(list, max, sizeof *list);
+                error = larger ? 0 : -ENOMEM;
+                if (larger) list = larger;
+                if (!error) error = netlink_throws(netlink, family, table, list, max, &count);
+        } while (error == -ENOBUFS);
+        for (size_t i = 0; !error && i < count; i++) {
+                struct plan_item item = { .kind = PLAN_THROW, .prefix = list[i].prefix, .value = table };
+                bool named = plan_has(wanted, &item) || (list[i].ours && plan_has(ours, &item));
+                if (named && !plan_add(current, &item)) error = -ENOMEM;
+        }
+        free(list);
+        return error;
+}
+
+/* Each table is asked once for each family. A link has one; it is two while it changes. */
+static int read_throws(struct netlink *netlink, const struct plan_state *from, const struct plan_state *ours,
+                       const struct plan_state *wanted, struct plan_state *current)
+{
+        enum { ASKED_MAX = 8 }; /* of more, those beyond are asked again and again */
+        const struct plan_item *asked[ASKED_MAX];
+        size_t count = 0;
+
+        for (size_t i = 0; i < from->count; i++) {
+                const struct plan_item *item = &from->items[i];
+                size_t n = 0;
+                if (item->kind != PLAN_THROW) continue;
+                while (n < count && (asked[n]->prefix.family != item->prefix.family || asked[n]->value != item->value))
+                        n++;
+                if (n < count) continue;
+                if (count < ASKED_MAX) asked[count++] = item;
+                int error = read_throws_of(netlink, item->prefix.family, item->value, ours, wanted, current);
+                if (error) return error;
+        }
+        return 0;
+}
+
 static int read_valid_mark(struct plan_state *current)
 {
         struct plan_item item = { .kind = PLAN_VALID_MARK };
@@ -110,6 +156,8 @@ int steps_read(struct netlink *netlink, struct steps_link *link, const struct pl
 
         if (!error) error = read_rules(netlink, ours, wanted, current);
         if (!error) error = read_rules(netlink, wanted, wanted, current);
+        if (!error) error = read_throws(netlink, ours, ours, wanted, current);
+        if (!error) error = read_throws(netlink, wanted, ours, wanted, current);
         /* without IPv4 there is none, and none is wanted */
         if (!error) error = read_valid_mark(current);
         if (error == -ENOENT) error = 0;
@@ -140,6 +188,7 @@ static int change(struct netlink *netlink, const struct steps_link *link, const 
         case PLAN_MTU: return netlink_set_link(netlink, link->ifindex, item->value, link->up);
         case PLAN_UP: return netlink_set_link(netlink, link->ifindex, 0, item->value);
         case PLAN_ROUTE: return netlink_change_route(netlink, link->ifindex, item->value, &item->prefix, step->add);
+        case PLAN_THROW: return netlink_change_throw(netlink, item->value, &item->prefix, step->add);
         case PLAN_VALID_MARK: return write_valid_mark(item->value);
         case PLAN_RULES: return netlink_change_rules(netlink, item->prefix.family, item->mark, item->value, step->add);
         default: return -EINVAL;

@@ -13,8 +13,9 @@ struct steps_link {
 };
 
 /* The items that are there: of the link all, but of others' routes only those that are wanted (so that they are not
- * added, and never removed); of the rest (rules, sysctl) those that `ours` or `wanted` name. Broken rules count as
- * there only when they are not wanted: so they are mended, or removed. 0 or -errno; the caller frees *current. */
+ * added, and never removed); of the rest (throw routes, rules, sysctl) those that `ours` or `wanted` name. Broken rules
+ * count as there only when they are not wanted: so they are mended, or removed. 0 or -errno; the caller frees *current.
+ */
 int steps_read(struct netlink *netlink, struct steps_link *link, const struct plan_state *ours,
                const struct plan_state *wanted, struct plan_state *current);
 

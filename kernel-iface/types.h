@@ -63,6 +63,8 @@ struct host_state {
         size_t address_count;
         struct prefix *routes; /* one for each allowed IP prefix of each peer */
         size_t route_count;
+        struct prefix *excluded; /* what no route of the link leads to, though one of `routes` holds it */
+        size_t excluded_count;
         struct host_endpoint *endpoints;
         size_t endpoint_count;
 };

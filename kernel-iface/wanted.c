@@ -1,9 +1,12 @@
 #include "kernel-iface/wanted.h"
 
+#include "kernel-iface/exclude.h"
+
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -88,42 +91,108 @@ static bool check_own_table(const struct host_state *want, struct host_error *er
         return false;
 }
 
+/* What is excluded, as exclude_from() wants it. */
+struct excluded {
+        struct prefix *list;
+        size_t count;
+};
+
+static bool copy_excluded(const struct host_state *want, struct excluded *out)
+{
+        *out = (struct excluded){ 0 };
+        if (!want->excluded_count) return true;
+        out->list = reallocarray(NULL, want->excluded_count, sizeof *out->list);
+        if (!out->list) return false;
+        memcpy(out->list, want->excluded, want->excluded_count * sizeof *out->list);
+        out->count = exclude_sort(out->list, want->excluded_count);
+        return true;
+}
+
 static bool add_route(struct plan_state *out, const struct prefix *prefix, uint32_t table)
 {
         return plan_add(out, &(struct plan_item){ .kind = PLAN_ROUTE, .prefix = *prefix, .value = table });
 }
 
-/* As wg-quick: the default route in its own table, with rules that send to it what is not marked. */
-static bool add_default(struct plan_state *out, const struct prefix *prefix, uint32_t mark)
+struct pieces {
+        struct plan_state *out;
+        uint32_t table;
+};
+
+static bool add_piece(void *arg, const struct prefix *prefix)
+{
+        const struct pieces *pieces = arg;
+
+        return add_route(pieces->out, prefix, pieces->table);
+}
+
+/* One route, or those around what is excluded. Each allowed IP for itself, so that another excluded prefix changes no
+ * route but those that held it, and 0.0.0.0/1 with its other half does not become a default route. */
+static bool add_around(struct plan_state *out, const struct prefix *prefix, const struct excluded *excluded,
+                       uint32_t table)
+{
+        struct pieces pieces = { out, table };
+
+        return exclude_from(prefix, excluded->list, excluded->count, add_piece, &pieces);
+}
+
+static bool is_piece(void *arg, const struct prefix *prefix)
+{
+        (void)arg;
+        (void)prefix;
+        return false;
+}
+
+static bool nothing_left(const struct prefix *prefix, const struct excluded *excluded)
+{
+        return exclude_from(prefix, excluded->list, excluded->count, is_piece, NULL);
+}
+
+/* As wg-quick: the default route in its own table, with rules that send to it what is not marked. Beside it, a throw
+ * route sends what is excluded on to the next rules, and so to the main table. */
+static bool add_default(struct plan_state *out, const struct prefix *prefix, const struct excluded *excluded,
+                        uint32_t mark)
 {
         struct plan_item rules = { .kind = PLAN_RULES, .prefix.family = prefix->family, .value = mark, .mark = mark };
         struct plan_item valid_mark = { .kind = PLAN_VALID_MARK, .value = 1 };
 
         if (!add_route(out, prefix, mark) || !plan_add(out, &rules)) return false;
+        for (size_t i = 0; i < excluded->count; i++) {
+                struct plan_item item = { .kind = PLAN_THROW, .prefix = excluded->list[i], .value = mark };
+                if (item.prefix.family == prefix->family && !plan_add(out, &item)) return false;
+        }
         /* rp_filter looks the answers up by their mark only when told to */
         return prefix->family == AF_INET6 || plan_add(out, &valid_mark);
 }
 
 static bool add_routes(const struct host_state *want, struct plan_state *out, struct host_error *error)
 {
+        struct excluded excluded;
+        bool ok = false;
+
+        if (!copy_excluded(want, &excluded)) goto no_memory;
         for (size_t i = 0; want->table != TABLE_OFF && i < want->route_count; i++) {
                 const struct prefix *route = &want->routes[i];
                 bool added;
                 if (want->table != TABLE_AUTO) {
-                        added = add_route(out, route, (uint32_t)want->table);
+                        added = add_around(out, route, &excluded, (uint32_t)want->table);
                 } else if (route->length != 0) {
-                        added = add_route(out, route, RT_TABLE_MAIN);
+                        added = add_around(out, route, &excluded, RT_TABLE_MAIN);
+                } else if (nothing_left(route, &excluded)) {
+                        added = true;
                 } else {
-                        if (!check_own_table(want, error)) return false;
-                        added = add_default(out, route, want->fwmark);
+                        if (!check_own_table(want, error)) goto free_excluded;
+                        added = add_default(out, route, &excluded, want->fwmark);
                 }
                 if (!added) goto no_memory;
         }
-        return true;
+        ok = true;
+        goto free_excluded;
 
 no_memory:
         *error = (struct host_error){ ENOMEM, "out of memory" };
-        return false;
+free_excluded:
+        free(excluded.list);
+        return ok;
 }
 
 static bool add_link(struct netlink *netlink, int ifindex, const struct host_state *want, struct plan_state *out)

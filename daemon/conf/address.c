@@ -5,6 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+bool prefix_contains(const struct prefix *wide, const struct prefix *narrow)
+{
+        struct prefix cut = *narrow;
+
+        if (wide->family != narrow->family || wide->length > narrow->length) return false;
+        cut.length = wide->length;
+        prefix_mask(&cut);
+        return prefix_equal(&cut, wide);
+}
+
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
         return a->family == b->family && a->length == b->length &&

@@ -21,13 +21,22 @@ static bool holds(const struct prefix *prefix, const union socket_address *addre
         return prefix->length && prefix_equal(&host, prefix);
 }
 
+static bool excludes(const struct conf *conf, const union socket_address *address)
+{
+        for (const struct conf_prefix *excluded = conf->excluded; excluded; excluded = excluded->next)
+                if (holds(&excluded->prefix, address)) return true;
+        return false;
+}
+
 /* A default route does not (the mark keeps our own datagrams off it), any other that holds an endpoint does. */
 static bool swallows_endpoint(const struct conf *conf)
 {
         if (conf->table != TABLE_AUTO || conf->fwmark) return false;
         for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
                 for (const struct conf_prefix *allowed = peer->allowed_ips; allowed; allowed = allowed->next)
-                        if (peer->endpoint.family && holds(&allowed->prefix, &peer->endpoint)) return true;
+                        if (peer->endpoint.family && holds(&allowed->prefix, &peer->endpoint) &&
+                            !excludes(conf, &peer->endpoint))
+                                return true;
         return false;
 }
 
@@ -43,7 +52,9 @@ const char *conf_remark(const struct conf *conf, unsigned *cursor)
                   "SaveConfig is not done by this version; save the link with: adit save" },
                 { swallows_endpoint(conf), "a peer's Endpoint lies in its own AllowedIPs: the route would lead the "
                                            "tunnel into itself; leave that "
-                                           "prefix out" },
+                                           "prefix out, or the endpoint by ExcludedIPs" },
+                { conf->excluded && conf->table == TABLE_OFF,
+                  "ExcludedIPs does nothing with Table = off: there are no routes to leave it out of" },
                 { conf_public_key(conf, &own) && conf_peer_find(conf, &own),
                   "a [Peer] has this link's own public key, and is left out; a peer has another" },
         };

@@ -90,6 +90,7 @@ struct conf {
 
         /* of tunnel.conf only: host state */
         struct conf_prefix *addresses; /* host bits kept */
+        struct conf_prefix *excluded;  /* what keeps the way it has without the link */
         uint32_t mtu;                  /* 0: automatic */
         int64_t table;                 /* TABLE_AUTO, TABLE_OFF or a number */
         struct conf_line *dns, *pre_up, *post_up, *pre_down, *post_down;
@@ -114,11 +115,11 @@ static inline size_t conf_pool_size(size_t len)
         return 4096 + 32 * len;
 }
 
-/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, Name, Upgrade, PostQuantum,
- * Workers). Key names and section names without regard to case, '#' comments, lists by comma, a repeated list appends
- * (DNS: a line for each element). False: *error says why, and *out is not to be used. Refused are: unknown keys and
- * sections, a peer without PublicKey or twice, a Name twice, a policy_conflict(), no [Interface] or two, values out of
- * range. A key given again replaces what it said before. *out has CONF_REPLACE_PEERS, and each peer
+/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, ExcludedIPs, Name, Upgrade,
+ * PostQuantum, Workers). Key names and section names without regard to case, '#' comments, lists by comma, a repeated
+ * list appends (DNS: a line for each element). False: *error says why, and *out is not to be used. Refused are: unknown
+ * keys and sections, a peer without PublicKey or twice, a Name twice, a policy_conflict(), no [Interface] or two,
+ * values out of range. A key given again replaces what it said before. *out has CONF_REPLACE_PEERS, and each peer
  * PEER_REPLACE_ALLOWED_IPS, as a whole configuration does. Errors quote no keys. */
 bool conf_parse(struct conf *out, struct pool *pool, const char *text, size_t len, struct conf_error *error);
 
@@ -133,10 +134,11 @@ void writer_print(struct writer *out, const char *format, ...) __attribute__((fo
 /* The reverse of conf_parse(): a tunnel.conf. */
 void conf_format(const struct conf *conf, struct writer *out);
 
-/* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), endpoints, fwmark. A
- * default route needs a mark if Table is automatic; when none is configured, mark_chosen is set and fwmark left 0, for
- * the keeper to choose. A peer with the link's own public key, where that is known, adds nothing. With Table=off the
- * routes are listed, too: who applies them looks at `table`. False: the pool is full. */
+/* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), what is excluded of
+ * them (none twice; who applies them takes it out), endpoints, fwmark. A default route needs a mark if Table is
+ * automatic; when none is configured, mark_chosen is set and fwmark left 0, for the keeper to choose. A peer with the
+ * link's own public key, where that is known, adds nothing. With Table=off the routes are listed, too: who applies them
+ * looks at `table`. False: the pool is full. */
 bool conf_host_state(const struct conf *conf, struct host_state *out, struct pool *pool);
 
 /* Makes a conf that was read from a file stand for the whole link: applied to a live one (UAPI_ADIT), peers and fields
@@ -146,6 +148,31 @@ void conf_make_complete(struct conf *conf);
 
 /* What the file asks for and is read but not carried out, one sentence a call: *cursor starts as 0; NULL: no more. */
 const char *conf_remark(const struct conf *conf, unsigned *cursor);
+
+/* ---- overlap.c: prefixes of more than one peer ---------------------------------------------------------------------
+ */
+
+struct conf_overlap {
+        struct prefix prefix, wider;          /* twice: the same */
+        const struct conf_peer *peer, *other; /* twice: the later one in the file, which has it, as in WireGuard */
+};
+struct conf_overlaps {
+        struct conf_overlap *twice; /* a mistake: a prefix that `peer` has lost to `other` */
+        size_t twice_count;
+        struct conf_overlap inside; /* as it should be: of `peer`, inside a wider one of `other`; the first of them */
+        size_t inside_count;
+};
+enum { OVERLAP_TEXT = 320, OVERLAPS_TOLD = 8 /* one by one; then how many there are */ };
+
+/* By sorting. False: the pool is full. */
+bool conf_overlaps(const struct conf *conf, struct pool *pool, struct conf_overlaps *out);
+/* One sentence a call: *cursor starts as 0; NULL: no more. */
+const char *conf_overlap_warning(const struct conf_overlaps *overlaps, size_t *cursor, char text[OVERLAP_TEXT]);
+/* NULL: nothing lies inside another's. */
+const char *conf_overlap_note(const struct conf_overlaps *overlaps, char text[OVERLAP_TEXT]);
+
+/* ---- conf.c --------------------------------------------------------------------------------------------------------
+ */
 
 /* The link's own: the private key's, or what a status tells. False: not known. */
 bool conf_public_key(const struct conf *conf, struct key *out);
@@ -166,6 +193,8 @@ bool interface_name_valid(const char *name, size_t len);
 bool prefix_parse(struct prefix *out, const char *text, size_t len, const char **why);
 void prefix_mask(struct prefix *prefix); /* zeroes the host bits */
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
+/* Host bits must be zero. */
+bool prefix_contains(const struct prefix *wide, const struct prefix *narrow);
 const char *prefix_format(const struct prefix *prefix, char out[ADDRESS_TEXT]);
 
 /* "192.0.2.1:51820", "[2001:db8::1]:51820", "host.example:51820", "[fe80::1%2]:51820". Splits into host (without

@@ -18,7 +18,7 @@
 
 enum {
         CONTROL_MAGIC = 0x74696461, /* "adit" */
-        CONTROL_VERSION = 1,
+        CONTROL_VERSION = 2,
         CONTROL_TEXT = 480,
         CONTROL_FDS = 2,             /* at most, beside a request or a reply */
         CONTROL_DATA_MAX = 64 << 20, /* bytes of one memfd */

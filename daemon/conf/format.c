@@ -42,6 +42,7 @@ static void print_interface(struct writer *out, const struct conf *conf)
         if (conf->flags & CONF_HAS_FWMARK && conf->fwmark) writer_print(out, "FwMark = 0x%x\n", conf->fwmark);
         if (conf->flags & CONF_HAS_FWMARK && !conf->fwmark) writer_print(out, "FwMark = off\n");
         print_prefixes(out, "Address", conf->addresses);
+        print_prefixes(out, "ExcludedIPs", conf->excluded);
         if (conf->mtu) writer_print(out, "MTU = %u\n", conf->mtu);
         print_table(out, conf->table);
         if (conf->flags & CONF_HAS_WORKERS && conf->workers) writer_print(out, "Workers = %u\n", conf->workers);

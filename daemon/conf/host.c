@@ -29,18 +29,18 @@ static void list_add(struct list *list, const struct prefix *prefix)
         if (!set_add(&list->seen, item)) list->count++;
 }
 
-static bool collect_addresses(const struct conf *conf, struct host_state *out, struct pool *pool)
+static bool collect(const struct conf_prefix *from, struct prefix **items, size_t *item_count, struct pool *pool)
 {
         struct list list;
         size_t count = 0;
 
-        for (const struct conf_prefix *at = conf->addresses; at; at = at->next)
+        for (const struct conf_prefix *at = from; at; at = at->next)
                 count++;
         if (!list_init(&list, pool, count)) return false;
-        for (const struct conf_prefix *at = conf->addresses; at; at = at->next)
+        for (const struct conf_prefix *at = from; at; at = at->next)
                 list_add(&list, &at->prefix);
-        out->addresses = list.items;
-        out->address_count = list.count;
+        *items = list.items;
+        *item_count = list.count;
         return true;
 }
 
@@ -91,10 +91,17 @@ static bool collect_endpoints(const struct conf *conf, const struct key *own, st
         return true;
 }
 
+static bool is_excluded(const struct host_state *host, const struct prefix *prefix)
+{
+        for (size_t i = 0; i < host->excluded_count; i++)
+                if (prefix_contains(&host->excluded[i], prefix)) return true;
+        return false;
+}
+
 static bool has_default_route(const struct host_state *host)
 {
         for (size_t i = 0; i < host->route_count; i++)
-                if (host->routes[i].length == 0) return true;
+                if (host->routes[i].length == 0 && !is_excluded(host, &host->routes[i])) return true;
         return false;
 }
 
@@ -104,8 +111,9 @@ bool conf_host_state(const struct conf *conf, struct host_state *out, struct poo
         struct key public_key;
         const struct key *own = conf_public_key(conf, &public_key) ? &public_key : NULL;
 
-        if (!collect_addresses(conf, &host, pool) || !collect_routes(conf, own, &host, pool) ||
-            !collect_endpoints(conf, own, &host, pool))
+        if (!collect(conf->addresses, &host.addresses, &host.address_count, pool) ||
+            !collect(conf->excluded, &host.excluded, &host.excluded_count, pool) ||
+            !collect_routes(conf, own, &host, pool) || !collect_endpoints(conf, own, &host, pool))
                 return false;
         host.mark_chosen = !host.fwmark && host.table == TABLE_AUTO && has_default_route(&host);
         *out = host;

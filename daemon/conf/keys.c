@@ -150,6 +150,24 @@ static bool add_addresses(struct parser *parser, struct span value)
         return true;
 }
 
+static bool add_excluded_ips(struct parser *parser, struct span value)
+{
+        const char *why;
+
+        while (value.len) {
+                struct span item = span_trim(span_cut(&value, ','));
+                struct conf_prefix *excluded = pool_alloc(parser->pool, sizeof *excluded);
+
+                if (!excluded) return parse_fail_full(parser);
+                if (!prefix_parse(&excluded->prefix, item.text, item.len, &why))
+                        return parse_fail_value(parser, item, why);
+                prefix_mask(&excluded->prefix);
+                *parser->excluded_end = excluded;
+                parser->excluded_end = &excluded->next;
+        }
+        return true;
+}
+
 static bool set_mtu(struct parser *parser, struct span value)
 {
         uint64_t mtu = 0;
@@ -333,6 +351,7 @@ const struct key_row key_rows[] = {
         { SECTION_INTERFACE, "ListenPort", set_listen_port },
         { SECTION_INTERFACE, "FwMark", set_fwmark },
         { SECTION_INTERFACE, "Address", add_addresses },
+        { SECTION_INTERFACE, "ExcludedIPs", add_excluded_ips },
         { SECTION_INTERFACE, "MTU", set_mtu },
         { SECTION_INTERFACE, "Table", set_table },
         { SECTION_INTERFACE, "Workers", set_workers },

@@ -186,6 +186,7 @@ bool conf_parse_files(struct conf *out, struct pool *pool, const char *text, siz
         out->peers_end = &out->peers;
         parser.places_end = &parser.places;
         parser.addresses_end = &out->addresses;
+        parser.excluded_end = &out->excluded;
         parser.dns_end = &out->dns;
         parser.pre_up_end = &out->pre_up;
         parser.post_up_end = &out->post_up;

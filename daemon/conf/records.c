@@ -6,7 +6,7 @@
 
 /* One link record comes first and says how many of each kind follow, in the order of the enum. Byte order and layout
  * are the machine's. Every byte has one meaning, so what is read and written again is the same bytes. */
-enum record_type { RECORD_LINK = 1, RECORD_ADDRESS, RECORD_ROUTE, RECORD_ENDPOINT };
+enum record_type { RECORD_LINK = 1, RECORD_ADDRESS, RECORD_ROUTE, RECORD_EXCLUDED, RECORD_ENDPOINT };
 
 struct record_header {
         uint32_t type, length; /* of the payload */
@@ -14,9 +14,9 @@ struct record_header {
 
 struct record_link {
         int64_t table;
-        uint16_t managed, mark_chosen; /* 0 or 1 */
+        uint32_t managed, mark_chosen; /* 0 or 1 */
         uint32_t mtu, fwmark;
-        uint32_t addresses, routes, endpoints;
+        uint32_t addresses, routes, excluded, endpoints;
 };
 
 struct record_prefix {
@@ -29,15 +29,16 @@ struct record_endpoint {
         char host[HOST_NAME_MAX_LEN + 1]; /* zeroes after its end */
 };
 
-static_assert(sizeof(struct record_link) == 32 && sizeof(struct record_prefix) == 18, "no padding");
+static_assert(sizeof(struct record_link) == 40 && sizeof(struct record_prefix) == 18, "no padding");
 static_assert(sizeof(struct record_endpoint) == 288, "no padding");
 static_assert(AF_INET < 256 && AF_INET6 < 256, "a family is a byte");
 
 size_t records_size(const struct host_state *host)
 {
-        return 8 * (1 + host->address_count + host->route_count + host->endpoint_count) + sizeof(struct record_link) +
-               sizeof(struct record_prefix) * (host->address_count + host->route_count) +
-               sizeof(struct record_endpoint) * host->endpoint_count;
+        size_t prefixes = host->address_count + host->route_count + host->excluded_count;
+
+        return 8 * (1 + prefixes + host->endpoint_count) + sizeof(struct record_link) +
+               sizeof(struct record_prefix) * prefixes + sizeof(struct record_endpoint) * host->endpoint_count;
 }
 
 static void put(uint8_t **out, uint32_t type, const void *payload, uint32_t length)
@@ -77,6 +78,7 @@ void records_write(const struct host_state *host, uint8_t *out)
                 .fwmark = host->fwmark,
                 .addresses = (uint32_t)host->address_count,
                 .routes = (uint32_t)host->route_count,
+                .excluded = (uint32_t)host->excluded_count,
                 .endpoints = (uint32_t)host->endpoint_count,
         };
 
@@ -85,6 +87,8 @@ void records_write(const struct host_state *host, uint8_t *out)
                 put_prefix(&out, RECORD_ADDRESS, &host->addresses[i]);
         for (size_t i = 0; i < host->route_count; i++)
                 put_prefix(&out, RECORD_ROUTE, &host->routes[i]);
+        for (size_t i = 0; i < host->excluded_count; i++)
+                put_prefix(&out, RECORD_EXCLUDED, &host->excluded[i]);
         for (size_t i = 0; i < host->endpoint_count; i++)
                 put_endpoint(&out, &host->endpoints[i]);
 }
@@ -126,7 +130,7 @@ static bool get_link(struct reader *in, struct record_link *link)
         if (link->mtu && (link->mtu < MTU_MIN || link->mtu > MTU_MAX)) return fail(in, "the MTU is out of range");
         if (link->table < TABLE_OFF || link->table > UINT32_MAX) return fail(in, "the table is out of range");
         /* before anything is allocated: what the counts say is what is there */
-        wanted = (8 + sizeof(struct record_prefix)) * ((uint64_t)link->addresses + link->routes) +
+        wanted = (8 + sizeof(struct record_prefix)) * ((uint64_t)link->addresses + link->routes + link->excluded) +
                  (8 + sizeof(struct record_endpoint)) * (uint64_t)link->endpoints;
         if (wanted > in->left) return fail(in, "the records end too early");
         if (wanted < in->left) return fail(in, "bytes after the last record");
@@ -150,7 +154,7 @@ static bool get_prefix(struct reader *in, enum record_type type, struct prefix *
         memcpy(out->bytes, record.bytes, sizeof out->bytes);
         masked = *out;
         prefix_mask(&masked);
-        if (type == RECORD_ROUTE && !prefix_equal(&masked, out)) return fail(in, "a route has host bits");
+        if (type != RECORD_ADDRESS && !prefix_equal(&masked, out)) return fail(in, "a route has host bits");
         return true;
 }
 
@@ -188,17 +192,22 @@ static bool get_all(struct reader *in, struct host_state *out, struct pool *pool
                 .fwmark = link.fwmark,
                 .address_count = link.addresses,
                 .route_count = link.routes,
+                .excluded_count = link.excluded,
                 .endpoint_count = link.endpoints,
         };
         out->addresses = pool_alloc(pool, out->address_count * sizeof *out->addresses);
         out->routes = pool_alloc(pool, out->route_count * sizeof *out->routes);
+        out->excluded = pool_alloc(pool, out->excluded_count * sizeof *out->excluded);
         out->endpoints = pool_alloc(pool, out->endpoint_count * sizeof *out->endpoints);
-        if (!out->addresses || !out->routes || !out->endpoints) return fail(in, "the configuration is too large");
+        if (!out->addresses || !out->routes || !out->excluded || !out->endpoints)
+                return fail(in, "the configuration is too large");
 
         for (size_t i = 0; i < out->address_count; i++)
                 if (!get_prefix(in, RECORD_ADDRESS, &out->addresses[i])) return false;
         for (size_t i = 0; i < out->route_count; i++)
                 if (!get_prefix(in, RECORD_ROUTE, &out->routes[i])) return false;
+        for (size_t i = 0; i < out->excluded_count; i++)
+                if (!get_prefix(in, RECORD_EXCLUDED, &out->excluded[i])) return false;
         for (size_t i = 0; i < out->endpoint_count; i++)
                 if (!get_endpoint(in, &out->endpoints[i])) return false;
         return true;

@@ -308,6 +308,7 @@ static void establish(struct engine *engine, struct peer *peer, struct session *
         x->state = EXCHANGE_ESTABLISHED;
         x->sends = 0;
         peer->acquaintance.misses = 0;
+        peer->acquaintance.shunned = false;
         timer_stop(&peer->timers, TIMER_UPGRADE);
         sooner(peer, session_establish(child, engine->now));
         effect_add(out, EFFECT_UPGRADED, peer);

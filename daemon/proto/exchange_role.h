@@ -15,6 +15,7 @@ enum {
         HELLOS_MAX = 5,
         PROBED_SESSIONS = 3,
         OFFERS_MAX = 2,
+        DRAWN_MAX = 2, /* times that a HELLO draws an OFFER again, which is 19 times as long */
         RTO_MIN_MS = 100,
         RTO_MAX_MS = 1000, /* of the first and of every later one: 5 sends take 5 s at most */
 };

@@ -135,7 +135,9 @@ enum drop offer_hears_hello(struct engine *engine, struct peer *peer, struct ses
         case EXCHANGE_ASKED: offer(engine, peer, out); return DROP_NONE;
         case EXCHANGE_OFFERED:
                 if (!rules_out(hello, &x->work->frame)) { /* it is there, and does not know that we have offered */
-                        if (x->sends >= SENDS_MAX) exchange_say(peer, UPGRADE_OFFER, out);
+                        if (x->sends < SENDS_MAX || x->sends >= SENDS_MAX + DRAWN_MAX) return DROP_NONE;
+                        x->sends++;
+                        exchange_say(peer, UPGRADE_OFFER, out);
                         return DROP_NONE;
                 }
                 if (x->offers < OFFERS_MAX) offer(engine, peer, out);

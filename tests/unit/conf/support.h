@@ -141,6 +141,13 @@ static inline void random_interface(struct conf *conf)
                 item->next = conf->addresses;
                 conf->addresses = item;
         }
+        for (unsigned i = random_below(4); i; i--) {
+                struct conf_prefix *item = pool_alloc(&pool, sizeof *item);
+
+                item->prefix = random_prefix(true);
+                item->next = conf->excluded;
+                conf->excluded = item;
+        }
         if (random_below(2)) conf->mtu = MTU_MIN_V6 + random_below(MTU_MAX - MTU_MIN_V6 + 1);
         conf->table = tables[random_below(5)];
         conf->pre_up = random_lines();
@@ -225,6 +232,7 @@ static inline void assert_same_conf(const struct conf *a, const struct conf *b)
         assert_int_equal(a->listen_port, b->listen_port);
         assert_int_equal(a->fwmark, b->fwmark);
         assert_same_prefixes(a->addresses, b->addresses);
+        assert_same_prefixes(a->excluded, b->excluded);
         assert_int_equal(a->mtu, b->mtu);
         assert_int_equal(a->table, b->table);
         assert_same_lines(a->dns, b->dns);

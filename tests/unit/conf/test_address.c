@@ -222,9 +222,41 @@ static void test_keepalive(void **state)
         }
 }
 
+static void test_prefix_contains(void **state)
+{
+        static const struct {
+                const char *wide, *narrow;
+                bool contains;
+        } rows[] = {
+                { "10.0.0.0/8", "10.1.2.3/32", true },
+                { "10.0.0.0/8", "10.0.0.0/8", true },
+                { "10.0.0.0/8", "11.0.0.0/9", false },
+                { "10.1.0.0/16", "10.0.0.0/8", false },
+                { "10.0.0.0/16", "10.0.0.0/8", false },
+                { "0.0.0.0/0", "203.0.113.0/24", true },
+                { "0.0.0.0/0", "::/0", false },
+                { "::/0", "0.0.0.0/0", false },
+                { "fe00::/7", "fc00::/8", false },
+                { "fc00::/7", "fd00::/8", true },
+                { "192.0.2.128/25", "192.0.2.127/32", false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                struct prefix wide, narrow;
+                const char *why;
+
+                assert_true(prefix_parse(&wide, rows[i].wide, strlen(rows[i].wide), &why));
+                assert_true(prefix_parse(&narrow, rows[i].narrow, strlen(rows[i].narrow), &why));
+                prefix_mask(&wide);
+                if (prefix_contains(&wide, &narrow) != rows[i].contains) fail_msg("row %zu", i);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_prefix_contains),
                 cmocka_unit_test(test_keepalive),
                 cmocka_unit_test(test_prefixes),
                 cmocka_unit_test(test_endpoints),

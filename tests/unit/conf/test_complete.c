@@ -76,6 +76,9 @@ static void test_swallowed_endpoint(void **state)
                 { "", "198.51.100.7/32", true },
                 { "Table = off\n", "198.51.100.0/24", false },
                 { "FwMark = 7\n", "198.51.100.0/24", false },
+                { "ExcludedIPs = 198.51.100.7\n", "198.51.100.0/24", false },
+                { "ExcludedIPs = 198.51.100.8\n", "198.51.100.0/24", true },
+                { "ExcludedIPs = 198.51.100.9\nTable = off\n", "198.51.100.0/24", true }, /* another remark */
         };
         char text[512];
 

@@ -64,6 +64,9 @@ static void test_fwmark(void **state)
                 { "[Interface]\nFwMark=off\n" PEER(KEY_B) "AllowedIPs=::/0", 0, true },
                 { "[Interface]\nFwMark=7\n", 7, false },
                 { "[Interface]\nTable=off\n" PEER(KEY_B) "AllowedIPs=::/0", 0, false },
+                { "[Interface]\nExcludedIPs=10.0.0.0/8\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0", 0, true },
+                { "[Interface]\nExcludedIPs=::/0\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0, ::/0", 0, true },
+                { "[Interface]\nExcludedIPs=::/0, 0.0.0.0/0\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0, ::/0", 0, false },
                 { "[Interface]\nTable=main\n" PEER(KEY_B) "AllowedIPs=::/0", 0, false },
                 { "[Interface]\nTable=off\nFwMark=9\n" PEER(KEY_B) "AllowedIPs=::/0", 9, false },
         };
@@ -137,10 +140,10 @@ static void test_host_state(void **state)
 {
         static const char in[] =
                 "[Interface]\nAddress=10.0.0.1/24, fd00::1/64, 10.0.0.1/24, 10.0.0.1/25\nMTU=1380\n"
-                "Table=77\n" PEER(
-                        KEY_B) "AllowedIPs=10.1.0.0/16, 10.1.2.3/16, fd01::/48\n"
-                               "Endpoint=berlin.example:4500\n" PEER(
-                                       KEY_C) "AllowedIPs=fd01::/48, 10.2.0.0/16\nEndpoint=[fe80::1%eth0]:80\n";
+                "Table=77\nExcludedIPs = 10.1.7.3/24 ,10.1.7.0/24\nexcludedips=fd01::/64, 192.0.2.1\nExcludedIPs "
+                "=\n" PEER(KEY_B) "AllowedIPs=10.1.0.0/16, 10.1.2.3/16, fd01::/48\n"
+                                  "Endpoint=berlin.example:4500\n" PEER(
+                                          KEY_C) "AllowedIPs=fd01::/48, 10.2.0.0/16\nEndpoint=[fe80::1%eth0]:80\n";
         struct conf_error error;
         struct host_state host;
         struct conf conf;
@@ -154,6 +157,7 @@ static void test_host_state(void **state)
         assert_int_equal(host.table, 77);
         assert_prefixes(host.addresses, host.address_count, "10.0.0.1/24 fd00::1/64 10.0.0.1/25");
         assert_prefixes(host.routes, host.route_count, "10.1.0.0/16 fd01::/48 10.2.0.0/16");
+        assert_prefixes(host.excluded, host.excluded_count, "10.1.7.0/24 fd01::/64 192.0.2.1/32");
         assert_int_equal(host.endpoint_count, 2);
         assert_string_equal(host.endpoints[0].host, "berlin.example");
         assert_int_equal(host.endpoints[0].port, 4500);

@@ -11,14 +11,18 @@ static struct host_state random_host(void)
         host.mark_chosen = random_below(2);
         host.address_count = random_below(4);
         host.route_count = random_below(6);
+        host.excluded_count = random_below(4);
         host.endpoint_count = random_below(3);
         host.addresses = pool_alloc(&pool, host.address_count * sizeof *host.addresses);
         host.routes = pool_alloc(&pool, host.route_count * sizeof *host.routes);
+        host.excluded = pool_alloc(&pool, host.excluded_count * sizeof *host.excluded);
         host.endpoints = pool_alloc(&pool, host.endpoint_count * sizeof *host.endpoints);
         for (size_t i = 0; i < host.address_count; i++)
                 host.addresses[i] = random_prefix(false);
         for (size_t i = 0; i < host.route_count; i++)
                 host.routes[i] = random_prefix(true);
+        for (size_t i = 0; i < host.excluded_count; i++)
+                host.excluded[i] = random_prefix(true);
         for (size_t i = 0; i < host.endpoint_count; i++) {
                 random_bytes(host.endpoints[i].public_key, PUBLIC_KEY_LEN);
                 snprintf(host.endpoints[i].host, sizeof host.endpoints[i].host, "%s",
@@ -37,9 +41,11 @@ static void assert_same_host(const struct host_state *a, const struct host_state
         assert_int_equal(a->mark_chosen, b->mark_chosen);
         assert_int_equal(a->address_count, b->address_count);
         assert_int_equal(a->route_count, b->route_count);
+        assert_int_equal(a->excluded_count, b->excluded_count);
         assert_int_equal(a->endpoint_count, b->endpoint_count);
         assert_memory_equal(a->addresses, b->addresses, a->address_count * sizeof *a->addresses);
         assert_memory_equal(a->routes, b->routes, a->route_count * sizeof *a->routes);
+        assert_memory_equal(a->excluded, b->excluded, a->excluded_count * sizeof *a->excluded);
         for (size_t i = 0; i < a->endpoint_count; i++) {
                 assert_memory_equal(a->endpoints[i].public_key, b->endpoints[i].public_key, PUBLIC_KEY_LEN);
                 assert_string_equal(a->endpoints[i].host, b->endpoints[i].host);
@@ -150,42 +156,55 @@ static void test_mutations(void **state)
         assert_true(refused > 1000 && accepted > 1000);
 }
 
-/* Each check, by a record that breaks only that. Offsets: header 8, link 32, then header 8 and payload. */
+/* Each check, by a record that breaks only that. Offsets: header 8, link 40, then header 8 and payload. */
 static void test_ranges(void **state)
 {
-        struct prefix address = { AF_INET, 24, { 10, 0, 0, 1 } }, route = { AF_INET, 8, { 10 } };
+        struct prefix address = { AF_INET, 24, { 10, 0, 0, 1 } }, route = { AF_INET, 8, { 10 } },
+                      excluded = { AF_INET, 16, { 10, 7 } };
         struct host_endpoint endpoint = { .host = "berlin.example", .port = 4500 };
-        const struct host_state host = { true, 1420, 5, 6, false, &address, 1, &route, 1, &endpoint, 1 };
-        enum { LINK = 8, ADDRESS = LINK + 32 + 8, ROUTE = ADDRESS + 18 + 8, ENDPOINT = ROUTE + 18 + 8 };
+        const struct host_state host = { true, 1420, 5, 6, false, &address, 1, &route, 1, &excluded, 1, &endpoint, 1 };
+        enum {
+                LINK = 8,
+                ADDRESS = LINK + 40 + 8,
+                ROUTE = ADDRESS + 18 + 8,
+                EXCLUDED = ROUTE + 18 + 8,
+                ENDPOINT = EXCLUDED + 18 + 8
+        };
         static const struct {
                 size_t at;
                 uint8_t value;
                 const char *why;
         } rows[] = {
                 { 0, 2, "a record is of another type than comes here" },
-                { 4, 33, "a record is not of its type's length" },
+                { 4, 41, "a record is not of its type's length" },
                 { LINK + 7, 0x80, "the table is out of range" },
                 { LINK + 4, 1, "the table is out of range" },
                 { LINK + 8, 2, "managed is 0 or 1" },
-                { LINK + 9, 1, "managed is 0 or 1" },
-                { LINK + 10, 1, NULL },
-                { LINK + 10, 2, "mark_chosen is 0 or 1" },
-                { LINK + 11, 1, "mark_chosen is 0 or 1" },
-                { LINK + 13, 1, "the MTU is out of range" },
-                { LINK + 14, 1, "the MTU is out of range" },
-                { LINK + 20, 0, "bytes after the last record" },
-                { LINK + 20, 2, "the records end too early" },
-                { LINK + 23, 0xff, "the records end too early" },
+                { LINK + 11, 1, "managed is 0 or 1" },
+                { LINK + 12, 1, NULL },
+                { LINK + 12, 2, "mark_chosen is 0 or 1" },
+                { LINK + 15, 1, "mark_chosen is 0 or 1" },
+                { LINK + 17, 1, "the MTU is out of range" },
+                { LINK + 18, 1, "the MTU is out of range" },
+                { LINK + 24, 0, "bytes after the last record" },
+                { LINK + 24, 2, "the records end too early" },
                 { LINK + 27, 0xff, "the records end too early" },
                 { LINK + 31, 0xff, "the records end too early" },
-                { LINK + 28, 0, "bytes after the last record" },
-                { LINK + 28, 2, "the records end too early" },
+                { LINK + 32, 0, "bytes after the last record" },
+                { LINK + 32, 2, "the records end too early" },
+                { LINK + 35, 0xff, "the records end too early" },
+                { LINK + 39, 0xff, "the records end too early" },
+                { LINK + 36, 0, "bytes after the last record" },
+                { LINK + 36, 2, "the records end too early" },
                 { ADDRESS - 8, 3, "a record is of another type than comes here" },
                 { ADDRESS - 4, 19, "a record is not of its type's length" },
                 { ADDRESS, 1, "an address of an unknown family" },
                 { ADDRESS + 1, 33, "a prefix is longer than its address" },
                 { ADDRESS + 6, 1, "bytes after an IPv4 address" },
                 { ROUTE + 3, 1, "a route has host bits" },
+                { EXCLUDED - 8, 3, "a record is of another type than comes here" },
+                { EXCLUDED + 4, 1, "a route has host bits" },
+                { EXCLUDED + 1, 33, "a prefix is longer than its address" },
                 { ENDPOINT + 32, 0, NULL },
                 { ENDPOINT + 34, '/', "not a host name" },
                 { ENDPOINT + 34, 0, "bytes after a host name" },

@@ -45,7 +45,7 @@ static struct prefix net(const char *text)
 /* A host_state from words. */
 struct wish {
         struct host_state state;
-        struct prefix addresses[8], routes[8];
+        struct prefix addresses[8], routes[8], excluded[8];
         struct host_endpoint endpoints[4];
 };
 
@@ -58,7 +58,14 @@ static void wish(struct wish *w, const char *const *addresses, const char *const
                 w->routes[w->state.route_count] = net(routes[w->state.route_count]);
         w->state.addresses = w->addresses;
         w->state.routes = w->routes;
+        w->state.excluded = w->excluded;
         w->state.endpoints = w->endpoints;
+}
+
+static void exclude(struct wish *w, const char *const *excluded)
+{
+        for (w->state.excluded_count = 0; excluded[w->state.excluded_count]; w->state.excluded_count++)
+                w->excluded[w->state.excluded_count] = net(excluded[w->state.excluded_count]);
 }
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -341,6 +348,144 @@ static void test_tables(void **state)
         assert_as_before();
 }
 
+/* What was there and is there now, as two sets of lines: what came and what went. */
+static void assert_changed(const char *was, const char *is, unsigned gone, unsigned came)
+{
+        const char *const texts[] = { was, is };
+        unsigned counts[2] = { 0 };
+        char line[256];
+
+        for (int i = 0; i < 2; i++)
+                for (const char *at = texts[i]; *at; at += strcspn(at, "\n") + 1) {
+                        snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n") + 1, at);
+                        counts[i] += !strstr(texts[!i], line);
+                }
+        if (counts[0] != gone || counts[1] != came)
+                fail_msg("%u went and %u came, from\n%sto\n%s", counts[0], counts[1], was, is);
+}
+
+/* Without a default route: the routes lead around it. */
+static void test_excluded_of_a_route(void **state)
+{
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.0.0.0/14", "10.7.0.0/24", "10.8.0.0/16", "fd01::/62"));
+        exclude(&w, WORDS("10.1.0.0/16", "10.8.0.0/15", "10.1.2.0/24", "fd01::/64", "192.0.2.0/24"));
+        apply(&w);
+        shell("ip route show proto 109; ip -6 route show proto 109", after, sizeof after);
+        assert_string_equal(after, "10.0.0.0/16 dev wgt scope link \n10.2.0.0/15 dev wgt scope link \n"
+                                   "10.7.0.0/24 dev wgt scope link \n"
+                                   "fd01:0:0:1::/64 dev wgt metric 1024 pref medium\n"
+                                   "fd01:0:0:2::/63 dev wgt metric 1024 pref medium\n");
+        char *was = strdup(after);
+        exclude(&w, WORDS("10.1.0.0/17", "10.8.0.0/15", "fd01::/64")); /* a smaller one: one route more */
+        apply(&w);
+        shell("ip route show proto 109; ip -6 route show proto 109", after, sizeof after);
+        assert_changed(was, after, 0, 1);
+        free(was);
+        w.state.table = 1234;
+        apply(&w);
+        assert_false(says("ip route show proto 109", "wgt"));
+        assert_true(says("ip route show table 1234", "10.1.128.0/17 dev wgt"));
+        w.state.table = TABLE_OFF;
+        apply(&w);
+        assert_false(says("ip route show table all", "proto 109"));
+        undo();
+        assert_as_before();
+}
+
+/* With one: it keeps to the main table's way, and what is set for that goes, comes and is mended as all the rest. */
+static void test_excluded_of_a_default_route(void **state)
+{
+        static const char both[] = "ip -4 route show table 51820; ip -6 route show table 51820; "
+                                   "ip -4 rule; ip -6 rule; ip route; ip -6 route";
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        shell("ip link add wgv type veth peer name wgw; ip link set wgv up; ip link set wgw up; "
+              "ip addr add 192.0.2.1/24 dev wgv; ip route add default via 192.0.2.2",
+              NULL, 0);
+        shell(list_all, before, sizeof before);
+        wish(&w, WORDS("10.9.0.1/32", "fd09::1/128"), WORDS("0.0.0.0/0", "::/0", "10.1.0.0/16"));
+        exclude(&w, WORDS("10.1.1.0/24", "198.51.100.0/24", "198.51.100.7/32", "fd66::/64"));
+        apply(&w);
+        assert_true(says("ip route get 203.0.113.1", "dev wgt"));
+        assert_true(says("ip route get 198.51.100.7", "dev wgv"));
+        assert_true(says("ip route get 10.1.1.1", "dev wgv"));
+        assert_true(says("ip route get 10.1.2.1", "dev wgt"));
+        assert_true(says("ip route show table 51820", "throw 198.51.100.0/24 proto 109"));
+        assert_false(says("ip route show table 51820", "198.51.100.7"));
+        assert_true(says("ip -6 route show table 51820", "throw fd66::/64 "));
+        assert_true(says("ip route get fd67::1", "dev wgt"));
+        assert_false(says("ip route get fd66::1", "dev wgt"));
+
+        int fd = events_open();
+        unlink(journal);
+        apply(&w);
+        assert_int_equal(events_count(fd), 0);
+        close(fd);
+
+        shell(both, after, sizeof after);
+        char *was = strdup(after);
+        exclude(&w, WORDS("10.1.1.0/24", "198.51.100.0/24", "203.0.113.0/24", "fd66::/64"));
+        apply(&w);
+        shell(both, after, sizeof after);
+        assert_changed(was, after, 0, 1);
+        assert_true(says("ip route get 203.0.113.1", "dev wgv"));
+        shell("ip route del throw 198.51.100.0/24 table 51820", NULL, 0);
+        exclude(&w, WORDS("10.1.1.0/24", "198.51.100.0/24", "fd66::/64"));
+        apply(&w);
+        shell(both, after, sizeof after);
+        assert_string_equal(after, was);
+        free(was);
+
+        /* of a family wholly: it has no default route then, and no rule */
+        exclude(&w, WORDS("0.0.0.0/1", "128.0.0.0/1"));
+        apply(&w);
+        assert_false(says("ip -4 rule", "51820"));
+        assert_false(says("ip -4 route show table all", "proto 109"));
+        assert_true(says("ip -6 rule", "51820"));
+        assert_false(says("ip -6 route show table 51820", "throw"));
+
+        exclude(&w, WORDS("198.51.100.0/24"));
+        w.state.fwmark = 777;
+        apply(&w);
+        assert_true(says("ip route show table 777", "throw 198.51.100.0/24"));
+        assert_false(says("ip route show table all", "table 51820"));
+        undo();
+        assert_as_before();
+        shell("ip link del wgv", NULL, 0);
+}
+
+/* A throw route of somebody else is neither added nor removed; one of ours comes back after a failure. */
+static void test_throw_of_others(void **state)
+{
+        struct host_error error;
+        struct wish w;
+
+        (void)state;
+        need_namespace();
+        shell("ip route add throw 198.51.100.0/24 table 51820; ip route add 10.3.0.0/24 dev lo", NULL, 0);
+        shell(list_all, before, sizeof before);
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
+        exclude(&w, WORDS("198.51.100.0/24", "203.0.113.0/24"));
+        apply(&w);
+        shell(list_all, after, sizeof after);
+        char *up = strdup(after);
+        wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0", "10.3.0.0/24"));
+        exclude(&w, WORDS("192.0.2.0/24"));
+        assert_false(host_apply(host, &w.state, &error));
+        shell(list_all, after, sizeof after);
+        assert_string_equal(after, up);
+        free(up);
+        undo();
+        assert_as_before();
+        shell("ip route del throw 198.51.100.0/24 table 51820; ip route del 10.3.0.0/24 dev lo", NULL, 0);
+}
+
 static void test_repairs_broken_rules(void **state)
 {
         struct wish w;
@@ -445,16 +590,20 @@ static void test_crash_is_undone_on_open(void **state)
         (void)state;
         need_namespace();
         wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0", "::/0", "10.1.0.0/24"));
+        exclude(&w, WORDS("198.51.100.0/24", "fd66::/64"));
         apply(&w);
         host_close(host); /* changes nothing */
-        close(tun.fd);    /* the link goes, the rules stay */
+        close(tun.fd);    /* the link goes, the rules and throw routes stay */
         assert_true(says("ip rule", "51820"));
+        assert_true(says("ip route show table 51820", "throw 198.51.100.0/24"));
+        assert_true(says("ip -6 route show table 51820", "throw fd66::/64"));
         assert_int_equal(tun_open(&tun, "wgt"), 0);
         shell("ip link set wgt addrgenmode none; ip link set wgt up; ip link set wgt mtu 1333", NULL, 0);
         host = host_open("wgt", journal, &error);
         assert_non_null(host);
         assert_false(says("ip rule", "51820"));
         assert_false(says("ip -6 rule", "51820"));
+        assert_false(says("ip route show table all; ip -6 route show table all", "proto 109"));
         /* another link of that name is not the one that was changed */
         assert_true(says("ip link show wgt", "mtu 1333"));
         assert_true(says("cat /proc/sys/net/ipv4/conf/all/src_valid_mark", "0"));
@@ -875,6 +1024,9 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_failure_is_undone, begin, end),
                 cmocka_unit_test_setup_teardown(test_not_managed, begin, end),
                 cmocka_unit_test_setup_teardown(test_tables, begin, end),
+                cmocka_unit_test_setup_teardown(test_excluded_of_a_route, begin, end),
+                cmocka_unit_test_setup_teardown(test_excluded_of_a_default_route, begin, end),
+                cmocka_unit_test_setup_teardown(test_throw_of_others, begin, end),
                 cmocka_unit_test_setup_teardown(test_repairs_broken_rules, begin, end),
                 cmocka_unit_test_setup_teardown(test_two_links, begin, end),
                 cmocka_unit_test_setup_teardown(test_with_the_keepers_rights, begin, end),

@@ -30,10 +30,11 @@ static struct plan_item draw_item(void)
         switch (item.kind) {
         case PLAN_ADDRESS:
         case PLAN_ROUTE:
+        case PLAN_THROW:
                 item.prefix.family = draw(2) ? AF_INET : AF_INET6;
                 item.prefix.length = (uint8_t)(8 + draw(2) * 8);
                 item.prefix.bytes[0] = (uint8_t)(1 + draw(6));
-                if (item.kind == PLAN_ROUTE) item.value = 254 + draw(2);
+                if (item.kind != PLAN_ADDRESS) item.value = 254 + draw(2);
                 break;
         case PLAN_RULES:
                 item.prefix.family = draw(2) ? AF_INET : AF_INET6;
@@ -173,6 +174,8 @@ static void test_texts(void **state)
                 "up 1",
                 "route 0.0.0.0/0 table 51820",
                 "route fd00::/8 table 254",
+                "throw 10.1.0.0/16 table 51820",
+                "throw fd00::/8 table 4294967295",
                 "src_valid_mark 0",
                 "rules ipv4 mark 51820 table 51820",
                 "rules ipv6 mark 4294967295 table 4294967295",
@@ -187,6 +190,8 @@ static void test_texts(void **state)
                 "route 10.0.0.0/8",
                 "route 10.0.0.0/8 table",
                 "route 10.0.0.0/8 table 1 x",
+                "throw 10.0.0.0/8",
+                "throw 10.0.0.0/33 table 1",
                 "mtu",
                 "mtu x",
                 "up 1 2",

@@ -48,6 +48,7 @@ static void strangers(bool kem)
         check(x->a, EXCHANGE_USING, UPGRADE_STATE_PENDING, true);
         check_sender(x->a, false, false); /* it was not heard on the child */
         assert_int_equal(due(x, x->a, TIMER_UPGRADE), RTO);
+        assert_int_equal(x->a->engine->works.taken, 0);
         assert_int_equal(x->events_a[EFFECT_UPGRADED], 0);
 
         assert_int_equal(carry(x, x->a), DROP_NONE);

@@ -156,6 +156,56 @@ static void test_responder_misses(void **state)
         adits_free(x);
 }
 
+/* What a known one last said rules every OFFER out: it is asked whether that still holds, once, and is to answer. */
+static void test_asks_whether_that_still_holds(void **state)
+{
+        static const struct {
+                bool require; /* ours, without ML-KEM */
+                uint8_t flags, chacha, aes;
+                enum upgrade_state why;
+        } rows[] = {
+                { false, 0, 0, 100, UPGRADE_STATE_NO_CIPHER },
+                { false, UPGRADE_REQUIRE, 100, 0, UPGRADE_STATE_PEER_WANTS_KEM },
+                { true, 0, 100, 0, UPGRADE_STATE_PEER_NO_KEM },
+        };
+
+        (void)state;
+        for (unsigned i = 0; i < ROWS(rows); i++) {
+                for (unsigned answer = 0; answer < 3; answer++) { /* none, the same, another */
+                        const struct upgrade_frame same = hello_of(rows[i].flags, 0, rows[i].chacha, rows[i].aes);
+                        const struct upgrade_frame hello = answer == 1 ? same : hello_of(0, 0, 100, 0);
+                        struct adits *x = adits_new(false);
+                        struct datagram d;
+
+                        if (rows[i].require) use_policy(x, x->a, false, POST_QUANTUM_REQUIRE);
+                        x->a->peer->acquaintance = (struct acquaintance){ .known = true,
+                                                                          .told = true,
+                                                                          .requires = rows[i].flags,
+                                                                          .costs = { rows[i].chacha, rows[i].aes } };
+                        meet(x, x->a);
+                        SAYS(x, x->a, "empty HELLO");
+                        check(x->a, EXCHANGE_ASKED, rows[i].why, true);
+                        carry(x, x->a);
+                        lose(x, x->a);
+                        d = seal_frame(x->b, &hello);
+                        if (answer) hand(x, x->a, &d);
+                        if (answer == 2 && !rows[i].require) {
+                                SAYS(x, x->a, "OFFER");
+                        } else if (answer) {
+                                SAYS(x, x->a, "");
+                                check(x->a, EXCHANGE_OFF, rows[i].why, true);
+                        } else if (!rows[i].require) {
+                                advance(x, SECONDS(3) - 1);
+                                check(x->a, EXCHANGE_ASKED, rows[i].why, true);
+                                advance(x, 1);
+                                check(x->a, EXCHANGE_OFF, UPGRADE_STATE_SILENT, true);
+                                assert_int_equal(x->a->peer->acquaintance.misses, 1);
+                        }
+                        adits_free(x);
+                }
+        }
+}
+
 /* Any frame of the initiator's is an answer. */
 static void test_responder_forgives_misses(void **state)
 {
@@ -217,6 +267,8 @@ static void test_probing(void **state)
         assert_int_equal(drops(x->b, DROP_RX_NOT_IP), 3); /* as a WireGuard does */
 
         engine_peer_set_endpoint(x->a->peer, &elsewhere.remote);
+        assert_int_equal(x->a->peer->acquaintance.probes, 2);
+        x->b->at = elsewhere;
         meet(x, x->a);
         SAYS(x, x->a, "empty HELLO");
         carry_all(x);
@@ -439,6 +491,7 @@ int main(void)
                 cmocka_unit_test(test_rto),
                 cmocka_unit_test(test_responder_asks),
                 cmocka_unit_test(test_responder_misses),
+                cmocka_unit_test(test_asks_whether_that_still_holds),
                 cmocka_unit_test(test_responder_forgives_misses),
                 cmocka_unit_test(test_hello_to_one_that_is_off),
                 cmocka_unit_test(test_probing),

@@ -156,6 +156,28 @@ static void test_old_child_not_heard_any_more(void **state)
         adits_free(x);
 }
 
+/* With require it is taken for there, for a second: nothing else may carry what comes meanwhile. */
+static void test_old_child_taken_for_there(void **state)
+{
+        struct adits *x;
+
+        (void)state;
+        NEEDS_MLKEM();
+        x = adits_new(true);
+        use_policy(x, x->a, false, POST_QUANTUM_REQUIRE);
+        upgrade_all(x, x->a);
+        meet(x, x->a);
+        lose(x, x->a);
+        advance(x, SECONDS(1) - 1);
+        lose(x, x->a);
+        assert_true(user_packet(x, x->a, 100));
+        SAYS(x, x->a, "oldc:data");
+        advance(x, 1);
+        assert_false(user_packet(x, x->a, 100));
+        assert_int_equal(x->a->peer->staged.count, 1);
+        adits_free(x);
+}
+
 /* A replayed or late packet from before the new session proves nothing. */
 static void test_old_child_heard_before(void **state)
 {
@@ -451,6 +473,7 @@ int main(void)
                 cmocka_unit_test(test_choice),
                 cmocka_unit_test(test_old_child_while_heard),
                 cmocka_unit_test(test_old_child_not_heard_any_more),
+                cmocka_unit_test(test_old_child_taken_for_there),
                 cmocka_unit_test(test_old_child_heard_before),
                 cmocka_unit_test(test_waits_in_order),
                 cmocka_unit_test(test_fresh_ones_go_behind),

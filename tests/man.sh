@@ -20,12 +20,12 @@ check() { # NAME: nothing on stdin is good, else each line is what is wrong
         fi
 }
 
-# Prints what lines of stdin are no beginning of a line of the text, a blank, a sign or the end after it. None at all is a mistake of this script.
+# Prints what lines of stdin are no beginning of a line of the text, a blank or the end after it. None at all is a mistake of this script.
 missing() { # TEXT
         awk -v text="$1" 'BEGIN { while ((at = index(text, "\n")) || text != "") {
                         line = at ? substr(text, 1, at - 1) : text
                         text = at ? substr(text, at + 1) : ""
-                        for (i = 1; i <= length(line); i++) if (i == length(line) || substr(line, i + 1, 1) ~ /[ .,]/) there[substr(line, 1, i)] = 1
+                        for (i = 1; i <= length(line); i++) if (i == length(line) || substr(line, i + 1, 1) == " ") there[substr(line, 1, i)] = 1
                 } }
                 !($0 in there) { print "missing: " $0 }
                 END { if (!NR) print "nothing was found that should be there" }'
@@ -41,6 +41,7 @@ items() { # PAGE MACRO [SECTION]: of each ".It MACRO tag" the tag and the text t
                 said != "" { said = said " " $0 }' "$man/$1"
 }
 
+# A tag is alone in its line, or has two blanks after it: its end is marked, so that one with less or more is another.
 rendered() { mandoc -Tascii -Owidth=200 "$man/$1" | sed 's/.\x08//g; s/^ *//; s/ | /|/g'; }
 quoted() { grep -hoE "$1" "${@:2}" | sed 's/^[^"]*"//; s/".*//' | sort -u; } # the text in the first quotes
 # 'X(RX_REPLAY, "rx-replay", "counter seen before, or too old")' as "rx-replay Counter seen before, or too old."
@@ -56,14 +57,15 @@ echo 1..10
 mandoc -Tlint -Wstyle "$man"/*.[58] 2>&1 | grep -vE 'STYLE: referenced manual not found|^mandoc: outdated mandoc.db' |
         check "mandoc has nothing to say"
 adit=$(rendered adit.8)
-helps | sed -n 's/^Usage: adit //p' | sed 's/ *$//' | missing "$adit" | check "adit.8: every command, with its arguments"
-helps | sed -nE 's/^  (--[a-z-]+ [^ a-z][^ ]*|--[a-z-]+ [a-z]+\|[^ ]*) .*/\1/p' | sort -u | missing "$adit" |
+tags=$(sed 's/  .*//; s/$/;/' <<<"$adit")
+helps | sed -n 's/^Usage: adit //p' | sed 's/ *$/;/' | missing "$tags" | check "adit.8: every command, with its arguments"
+helps | sed -nE 's/^  (--[a-z-]+ [^ a-z][^ ]*|--[a-z-]+ [a-z]+\|[^ ]*) .*/\1;/p' | sort -u | missing "$tags" |
         check "adit.8: every option with a value, and which"
 quoted 'json_object_set_new\(object, "[a-z_]+"' ctl/*.c | missing "$(items adit.8 Va JSON)" | check "adit.8: every field of the JSON"
 meanings daemon/proto/drop.h | missing "$(items adit.8 Cm 'DROP COUNTERS')" | check "adit.8: every reason to drop a packet"
 meanings daemon/proto/engine.h | missing "$(items adit.8 Cm 'UPGRADE STATES')" | check "adit.8: every state of an upgrade"
 "$programs/adit" help | grep -A2 '^Exit status' | grep -oE '[0-9] [a-z ]+' | sed -E 's/^([0-9]) (.)/\1 \u\2/; s/ *$//' |
-        missing "$(tr -s ' ' <<<"$adit")" | check "adit.8: every exit status"
+        missing "$(tr -d ., <<<"$adit" | tr -s ' ')" | check "adit.8: every exit status"
 {
         quoted 'getenv\("[A-Z_]+"' ctl/*.c | missing "$(items adit.8 Ev ENVIRONMENT)"
         quoted 'getenv\("[A-Z_]+"' {daemon,daemon/*,crypto,kernel-iface}/*.c | missing "$(items aditd.8 Ev ENVIRONMENT)"

@@ -109,7 +109,7 @@ check-threads: tests
 
 check-unit: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
-	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh tests/man.sh
+	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh tests/man.sh tests/completion.sh
 
 check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j2 --timer $(E2E_TESTS)

@@ -108,6 +108,7 @@ for shell in bash zsh; do
         offered "values of options, and files with keys" <<'ROWS'
 peer set up0 ada --upgrade ;auto off !require
 peer set up0 ada --post-quantum ;auto require off !--name
+route add up0 B2K9GHPOKYTfOpXwS6YBXLcSbcgjftk0j+pFoPtWsQw= ;!--help !ada
 peer add up0 B2K9GHPOKYTfOpXwS6YBXLcSbcgjftk0j+pFoPtWsQw= --endpoint [2001:db8::1]:51820 --keepalive ;off
 peer set up0 ada --preshared-key ;a.key none
 peer set up0 ada --upgrade o;off

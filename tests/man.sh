@@ -51,7 +51,7 @@ commands=$("$programs/adit" help | sed -nE 's/^  ([a-z]+( [a-z]+)?)  .*/\1/p')
 # shellcheck disable=SC2086 # a command is one word or two
 helps() { while read -r words; do "$programs/adit" $words --help; done <<<"$commands"; }
 
-echo 1..10
+echo 1..11
 
 # A page that is not installed, and an index of others that is old, are no mistakes of ours.
 mandoc -Tlint -Wstyle "$man"/*.[58] 2>&1 | grep -vE 'STYLE: referenced manual not found|^mandoc: outdated mandoc.db' |
@@ -79,5 +79,16 @@ options=$(sed -nE "s/.*\{ \"([a-z]+)\", ([a-z]+)_argument, NULL, '(.)' \}.*/\3 -
         quoted 'SECTION_INTERFACE, "[A-Za-z]+"' daemon/conf/keys.c | sed 's/$/ No =/' | missing "$(items tunnel.conf.5 Cm Interface)"
         quoted 'SECTION_PEER, "[A-Za-z]+"' daemon/conf/keys.c | sed 's/$/ No =/' | missing "$(items tunnel.conf.5 Cm Peer)"
 } | check "tunnel.conf.5: every key, in its section"
+# Each example that begins with a section, with the key files that it names.
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+(
+        umask 077
+        awk -v folder="$tmp" '/^\.Bd -literal/ { getline; if (/^\[Interface\]/) file = folder "/example" ++count ".conf" }
+                /^\.Ed/ { file = "" }
+                file != "" { print > file }' "$man/tunnel.conf.5"
+        for key in $(sed -n 's/^P.*KeyFile = //p' "$tmp"/*.conf); do "$programs/adit" genkey >"$tmp/$key"; done
+        for file in "$tmp"/*.conf; do "$programs/adit" check "$file" 2>&1 >/dev/null; done
+) | check "tunnel.conf.5: adit takes the examples"
 
 exit $failed

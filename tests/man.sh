@@ -87,7 +87,7 @@ trap 'rm -rf "$tmp"' EXIT
         awk -v folder="$tmp" '/^\.Bd -literal/ { getline; if (/^\[Interface\]/) file = folder "/example" ++count ".conf" }
                 /^\.Ed/ { file = "" }
                 file != "" { print > file }' "$man/tunnel.conf.5"
-        for key in $(sed -n 's/^P.*KeyFile = //p' "$tmp"/*.conf); do "$programs/adit" genkey >"$tmp/$key"; done
+        sed -n 's/^P.*KeyFile = //p' "$tmp"/*.conf | while read -r key; do "$programs/adit" genkey >"$tmp/$key"; done
         for file in "$tmp"/*.conf; do "$programs/adit" check "$file" 2>&1 >/dev/null; done
 ) | check "tunnel.conf.5: adit takes the examples"
 

@@ -1,7 +1,7 @@
 # make            build/aditd and build/adit, no root needed        make demo   see it work (root)
 # make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
 # make bench      measure it beside others (root)                   make bench-scale   the same with 1 to 10,000 peers
-# make bench-micro  ns and instructions of the hot functions        make install  honours DESTDIR and PREFIX
+# make bench-micro  ns and instructions of the hot functions        make install, uninstall  honour DESTDIR and PREFIX
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
 #            SODIUM_DIR=prefix (its include and lib in place of the system's libsodium; `scripts/newest libsodium` makes one)
 #            OPENSSL_DIR=prefix (the same for OpenSSL, from 3.5; `scripts/newest openssl` makes one)
@@ -81,7 +81,7 @@ Q := $(if $(V),,@)
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 archive = $(BUILD)/lib/$(subst /,-,$(1)).a
 
-.PHONY: all demo install clean
+.PHONY: all demo install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/aditd $(BUILD)/adit
@@ -121,11 +121,25 @@ $(BUILD)/adit: $(call objs,ctl) $(AR_conf) $(AR_crypto)
 
 include tests/tests.mk
 
+# mode:source:target. What install puts there, uninstall takes away; of the folders, only the last one is ours.
+DOC     := share/doc/adit
+INSTALL := 0755:$(BUILD)/aditd:sbin/aditd 0755:$(BUILD)/adit:bin/adit \
+           0644:scripts/man/aditd.8:share/man/man8/aditd.8 0644:scripts/man/adit.8:share/man/man8/adit.8 \
+           0644:scripts/man/tunnel.conf.5:share/man/man5/tunnel.conf.5 \
+           0644:scripts/completion/adit.bash:share/bash-completion/completions/adit \
+           0644:scripts/completion/_adit:share/zsh/site-functions/_adit \
+           $(foreach doc,README.md LICENSE tunnel.conf docs/session-upgrade.md,0644:$(doc):$(DOC)/$(notdir $(doc)))
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/adit
-	install -m 0755 $(BUILD)/aditd $(DESTDIR)$(PREFIX)/sbin/aditd
-	install -m 0755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
-	install -m 0644 README.md LICENSE tunnel.conf $(DESTDIR)$(PREFIX)/share/doc/adit/
+	$(Q)set -e; for row in $(INSTALL); do \
+	    mode=$${row%%:*} from=$${row#*:}; to="$(DESTDIR)$(PREFIX)/$${from##*:}"; \
+	    echo "  INSTALL $$to"; install -D -m "$$mode" "$${from%:*}" "$$to"; \
+	done
+
+uninstall:
+	$(Q)set -e; for row in $(INSTALL); do rm -f "$(DESTDIR)$(PREFIX)/$${row##*:}"; done
+	$(Q)rmdir "$(DESTDIR)$(PREFIX)/$(DOC)" 2>/dev/null || [ ! -d "$(DESTDIR)$(PREFIX)/$(DOC)" ] || \
+	    echo "make: $(DESTDIR)$(PREFIX)/$(DOC) is left: there is something of others in it" >&2
 
 clean:
 	rm -rf $(BUILD)

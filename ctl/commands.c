@@ -53,9 +53,12 @@ const struct command commands[] = {
           command_down },
         { "reload", "FILE|NAME", "Make a running link what its file says",
           "Checks the whole file first. Sessions of peers that stay are kept. What was taken out of the file\n"
-          "goes from the link, live edits that were not saved among it; only the port stays, when the file names "
-          "none.\n"
-          "Runs no PreUp or PostUp, nor PreDown or PostDown.\n\n"
+          "goes from the link, live edits that were not saved among it; only the port and the private key stay, when "
+          "the
+"
+          "file names none. Runs no PreUp or PostUp, nor PreDown or PostDown.
+
+"
           "Examples:\n"
           "  adit check wg0 && adit reload wg0\n",
           command_reload },
@@ -95,7 +98,8 @@ const struct command commands[] = {
           "    cipher, cipher_implementation (of the session that packets go out with; null: there is none),\n"
           "    kem, kem_implementation (of what else is in that session's keys; null: nothing),\n"
           "    adit (has it shown that it is one: true or false), upgrade (\"auto\" or \"off\"),\n"
-          "    post_quantum (\"auto\", \"require\" or \"off\"), upgrade_state (\"upgraded\", or a word of why not),\n"
+          "    post_quantum (\"auto\", \"require\" or \"off\"), upgrade_state (\"upgraded\", or a word of why not; "
+          "all: adit(8)),\n"
           "    upgrade_reason (the same for a person)\n\n"
           "Examples:\n"
           "  adit show wg0\n"

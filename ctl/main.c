@@ -17,7 +17,7 @@ static int print_help(FILE *out)
         for (const struct command *command = commands; command->words; command++)
                 fprintf(out, "  %-12s %s\n", command->words, command->summary);
         fprintf(out,
-                "\nadit COMMAND --help says more of each, with examples.\n"
+                "\nadit COMMAND --help says more of each, with examples; adit --version prints the version.\n"
                 "NAME is a link's interface; its file is /etc/adit/NAME.conf or /etc/wireguard/NAME.conf.\n\n%s",
                 exit_status_help);
         return STATUS_OK;

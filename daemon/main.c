@@ -11,14 +11,22 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char USAGE[] =
-        "usage: aditd [-f] NAME             make interface NAME, to be configured with wg or adit\n"
-        "       aditd [-f] -c FILE|NAME     bring up the link that FILE describes (NAME: /etc/adit/NAME.conf,\n"
-        "                                   then /etc/wireguard/NAME.conf)\n"
-        "  -f  stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
-        "  -V  print the version\n"
-        "Returns 0 when the interface and its sockets are ready. LOG_LEVEL=silent|error|info|verbose sets the log.\n"
-        "ADIT_CIPHERS=libsodium|padded|ipsec-mb takes that implementation of the ciphers, not the fastest.\n";
+static const char USAGE[] = "usage: aditd [-f] NAME\n"
+                            "       aditd [-f] -c FILE|NAME\n"
+                            "       aditd -h | -V\n";
+
+static const char HELP[] =
+        "\n"
+        "Makes interface NAME, to be configured with wg or adit; with -c, brings up the link that a file describes.\n"
+        "Returns when the interface and its sockets are ready, and goes on in the background.\n\n"
+        "  -c, --config FILE|NAME   the file (NAME: /etc/adit/NAME.conf, then /etc/wireguard/NAME.conf)\n"
+        "  -f, --foreground         stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
+        "  -h, --help               print this\n"
+        "  -V, --version            print the version\n\n"
+        "SIGHUP reads the file again; SIGTERM and SIGINT take the link down. Environment:\n"
+        "  LOG_LEVEL=silent|error|info|verbose       what is logged; info, if it is not set\n"
+        "  ADIT_CIPHERS=libsodium|padded|ipsec-mb    that implementation of the ciphers, not the fastest\n\n"
+        "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. More: aditd(8)\n";
 
 struct arguments {
         bool foreground;
@@ -26,10 +34,17 @@ struct arguments {
         char config[CONF_PATH_MAX]; /* "" without -c */
 };
 
-static _Noreturn void usage(int status)
+static _Noreturn void usage(void)
 {
-        fputs(USAGE, status ? stderr : stdout);
-        exit(status);
+        fputs(USAGE, stderr);
+        exit(2);
+}
+
+static _Noreturn void help(void)
+{
+        fputs(USAGE, stdout);
+        fputs(HELP, stdout);
+        exit(0);
 }
 
 /* The path is made absolute, for a daemon has no folder; a symbolic link in it is followed anew at each SIGHUP. */
@@ -58,9 +73,10 @@ static void parse(struct arguments *arguments, int argc, char **argv)
                 if (option == 'f') arguments->foreground = true;
                 else if (option == 'c') config = optarg;
                 else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
-                else usage(option == 'h' ? 0 : 2);
+                else if (option == 'h') help();
+                else usage();
         }
-        if (argc - optind != !config) usage(2);
+        if (argc - optind != !config) usage();
         if (config) {
                 find_config(arguments, config);
                 return;

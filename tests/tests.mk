@@ -112,9 +112,9 @@ THREADED := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/uni
 check-threads: tests
 	CMOCKA_MESSAGE_OUTPUT=TAP TSAN_OPTIONS=halt_on_error=1 prove -j2 --exec '' $(THREADED)
 
-check-unit: tests
+check-unit: all tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
-	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh
+	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh tests/man.sh tests/completion.sh tests/install.sh
 
 check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j2 --timer $(E2E_TESTS)

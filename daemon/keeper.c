@@ -95,6 +95,7 @@ static void on_signal(struct keeper *keeper)
                 names_reaped(keeper, child);
                 if (child != keeper->tunnel) continue; /* a loader or a resolver: its descriptor tells the rest */
                 keeper->tunnel = 0;
+                tunnel_last_words(keeper);
                 if (!keeper->stop) log_print(LOG_ERR, "the tunnel process died");
                 keeper_stop(keeper, 1);
         }

@@ -155,6 +155,7 @@ void tunnel_last_words(struct keeper *keeper)
                 for (int i = 0; i < IPC_FDS_MAX; i++)
                         if (fds[i] >= 0) close(fds[i]);
                 if (message.type == IPC_LOG) print_line(&message);
+                if (message.type == IPC_EVENT) on_event(keeper, &message); /* it ended because of what this tells */
         }
 }
 

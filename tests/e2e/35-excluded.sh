@@ -115,7 +115,7 @@ is "there was no new handshake" "$(handshake a "$A")" "$handshake"
 
 echo "# ---- what adit tells and keeps"
 like "show" "$(adit show "$A")" "excluded +10.1.2.0/24"
-is "show --json" "$(adit show --json | $PYTHON -c 'import json, sys; print(json.load(sys.stdin)["links"][0]["excluded_ips"])')" "['10.1.2.0/24', 'fd02::1/128']"
+is "show --json" "$(adit show "$A" --json | $PYTHON -c 'import json, sys; print(json.load(sys.stdin)["links"][0]["excluded_ips"])')" "['10.1.2.0/24', 'fd02::1/128']"
 like "route list: a prefix with a hole" "$(adit route list "$A")" "10.0.0.0/8 +in part"
 ok "a live route inside of it" adit route add "$A" berlin 10.1.2.128/25 10.1.0.0/16
 is "leaves out what is excluded, too" "$(way 10.1.2.1)" clear

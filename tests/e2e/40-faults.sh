@@ -222,8 +222,8 @@ numbered "EINVAL for super-packets into the interface, UDP first"
 transfers "EINVAL for super-packets into the interface"
 injected a tun-udp-einval-after
 injected b tun-tcp-einval-after
-given_up a tun-udp-einval-after 0 2
-given_up b tun-tcp-einval-after 0 2
+given_up a tun-udp-einval-after 0 4 # groups of the slab that is in work
+given_up b tun-tcp-einval-after 0 4
 if [ -n "$COARSE" ]; then
         skip "each kind of super-packet is given up by itself" "$COARSE"
 else

@@ -91,7 +91,7 @@ static bool shuns(const struct engine *engine, const struct peer *peer)
 {
         const struct acquaintance *them = &peer->acquaintance;
 
-        return them->shunned && !peer->needs_mlkem && engine->now - them->probed_at < PROBE_INTERVAL;
+        return them->shunned && !peer->needs_mlkem && !peer->holds && engine->now - them->probed_at < PROBE_INTERVAL;
 }
 
 void offer_begin(struct engine *engine, struct peer *peer, struct effects *out)

@@ -198,6 +198,8 @@ static enum drop accept_frame(const struct rx *rx, enum accepted *verdict)
 {
         struct session *session = rx->session;
 
+        if (rx->plain_len > FRAME_MAX)
+                return DROP_RX_UPGRADE_BAD; /* it would fill the mailbox, which is of all peers */
         if (session->frames == FRAMES_MAX || atomic_exchange(&rx->peer->frame_waits, true))
                 return DROP_RX_UPGRADE_LIMIT;
         session->frames++; /* of who commits, alone */

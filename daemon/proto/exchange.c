@@ -417,6 +417,7 @@ enum upgrade_state exchange_status(const struct engine *engine, const struct pee
         struct session *current = peer->sessions.current, *child = session_upgraded(current);
 
         if (!session_can_send(current, engine->now)) return UPGRADE_STATE_NONE;
-        if (session_can_send(child, engine->now) && child->established) return UPGRADE_STATE_DONE;
+        if (session_can_send(child, engine->now) && child->established && (child->mlkem || !peer->needs_mlkem))
+                return UPGRADE_STATE_DONE;
         return peer->policy.off ? UPGRADE_STATE_OFF_HERE : peer->exchange.outcome;
 }

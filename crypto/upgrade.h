@@ -100,7 +100,7 @@ void upgrade_offer(struct upgrade_frame *out, const struct upgrade_terms *ours, 
 /* [Frame, Cost] From nanoseconds to seal 1420 bytes; 0 of 0, which is "unusable". */
 uint8_t upgrade_cost(uint64_t ns);
 
-/* [Frame, Choice] The responder's: the id of a cipher that costs something on both sides, or -1. */
+/* [Frame, Cost] The responder's: the id of a cipher that costs something on both sides, or -1. */
 int upgrade_choose(const uint8_t ours[CIPHER_IDS], const uint8_t theirs[CIPHER_IDS]);
 
 /* [Keys] `exporter` and `h` are struct session_keys' (noise.h); the tag at the end of `accept` is not looked at.
@@ -123,7 +123,7 @@ enum upgrade_verdict upgrade_answer(struct upgrade_frame *accept, struct upgrade
                                     const uint8_t h[KDF_HASH_LEN], const struct upgrade_frame *offer,
                                     const struct upgrade_reply *reply);
 
-/* [Choice, Keys] Initiator, with its own OFFER, the secret of that OFFER's key (not looked at where there is none) and
+/* [Frame, Keys] Initiator, with its own OFFER, the secret of that OFFER's key (not looked at where there is none) and
  * an ACCEPT that upgrade_decode took. `keys` are written only when ok. */
 enum upgrade_verdict upgrade_finish(struct upgrade_keys *keys, const struct key *exporter,
                                     const uint8_t h[KDF_HASH_LEN], const struct upgrade_frame *offer,

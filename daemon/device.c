@@ -25,15 +25,6 @@ static_assert((int)CONF_POST_QUANTUM_AUTO == (int)POST_QUANTUM_AUTO &&
                       (int)CONF_POST_QUANTUM_OFF == (int)POST_QUANTUM_OFF,
               "what a configuration says and what the engine is told");
 
-static struct upgrade_policy policy_now(const struct peer *peer)
-{
-        struct peer_status status;
-
-        engine_peer_status(peer, &status);
-        sodium_memzero(&status.preshared_key, sizeof status.preshared_key);
-        return status.policy;
-}
-
 static void merge_policy(struct upgrade_policy *policy, const struct conf_peer *wanted)
 {
         if (wanted->flags & PEER_HAS_UPGRADE) policy->off = wanted->upgrade_off;
@@ -54,7 +45,7 @@ static struct upgrade_policy policy_after(const struct device *device, const str
         struct upgrade_policy policy = { 0 };
         const struct conf_peer *entry = sets(last, PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM) ? last : conf->peers;
 
-        if (peer) policy = policy_now(peer);
+        if (peer) policy = engine_peer_policy(peer);
         for (; entry != last; entry = entry->next) {
                 if (!key_equal(&entry->public_key, &last->public_key)) continue;
                 if (entry->flags & PEER_REMOVE) policy = (struct upgrade_policy){ 0 };
@@ -128,6 +119,19 @@ int device_check(const struct device *device, const struct conf *conf, struct co
         return failed ? failed : check_policies(device, conf, error);
 }
 
+void device_keep_policies(const struct device *device, struct conf *conf)
+{
+        if (!(conf->flags & CONF_REPLACE_PEERS)) return;
+        for (struct conf_peer *wanted = conf->peers; wanted; wanted = wanted->next) {
+                const struct peer *peer = engine_peer_find(device->engine, &wanted->public_key);
+                if (!peer) continue;
+                struct upgrade_policy policy = engine_peer_policy(peer);
+                wanted->flags |= PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM;
+                wanted->upgrade_off = policy.off;
+                wanted->post_quantum = policy.post_quantum;
+        }
+}
+
 static void remove_all(struct engine *engine)
 {
         for (struct peer *peer; (peer = engine_peer_next(engine, NULL));)
@@ -184,7 +188,7 @@ static void set_policy(struct engine *engine, uint64_t now, struct peer *peer, c
         struct upgrade_policy policy = { 0 };
 
         if (!(wanted->flags & (PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM))) return;
-        if (!sets(wanted, PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM)) policy = policy_now(peer);
+        if (!sets(wanted, PEER_HAS_UPGRADE | PEER_HAS_POST_QUANTUM)) policy = engine_peer_policy(peer);
         merge_policy(&policy, wanted);
         engine_peer_set_upgrade(engine, now, peer, &policy);
 }

@@ -22,6 +22,11 @@ struct device {
  * build cannot keep. Then *error says which and what to do. */
 int device_check(const struct device *device, const struct conf *conf, struct conf_error *error);
 
+/* For a set of WireGuard's own dialect, which cannot say them: the peers that it replaces by themselves keep the
+ * upgrade policies that they have. Else `wg setconf` would let out what is not to go without ML-KEM. Before
+ * device_check(). */
+void device_keep_policies(const struct device *device, struct conf *conf);
+
 /* Everything of `conf` but port and mark, which are the keeper's to set. UAPI_STRICT replaces peers by removing all
  * first, as every WireGuard does; UAPI_ADIT (a reload) removes only those that are gone, so that the sessions of the
  * others live on. */

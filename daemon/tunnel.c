@@ -99,6 +99,16 @@ static void log_upgraded(const struct peer *peer, const char *text)
         sodium_memzero(&status, sizeof status);
 }
 
+static void log_held(const struct peer *peer, const char *text)
+{
+        struct peer_status status;
+
+        engine_peer_status(peer, &status);
+        log_packet(LOG_WARNING, "%s: user packets wait, or are refused, for want of ML-KEM in the session: %s", text,
+                   upgrade_state_meaning(status.upgrade));
+        sodium_memzero(&status, sizeof status);
+}
+
 static void log_effect(const struct effect *effect)
 {
         const struct peer *peer = effect->peer;
@@ -115,12 +125,12 @@ static void log_effect(const struct effect *effect)
                 break;
         case EFFECT_UPGRADED: log_upgraded(peer, text); break;
         case EFFECT_UPGRADE_LOST:
-                log_packet(
-                        LOG_WARNING,
-                        "%s: offers of a session upgrade stay unanswered in 3 sessions, though it has answered before: "
-                        "its Upgrade is off by now, or somebody on the way drops them; going on as WireGuard",
-                        text);
+                log_packet(LOG_WARNING,
+                           "%s: 3 session upgrades in a row came to nothing, though it is an Adit, or was one: perhaps "
+                           "somebody on the way drops them; going on as WireGuard for a while",
+                           text);
                 break;
+        case EFFECT_HELD: log_held(peer, text); break;
         case EFFECT_ROAMED: log_packet(LOG_INFO, "%s: endpoint changed", text); break;
         default: break;
         }

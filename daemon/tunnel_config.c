@@ -87,6 +87,18 @@ void config_set_workers(struct tunnel *tunnel, uint16_t workers)
         tunnel->device.workers_at_work = (uint16_t)active;
 }
 
+/* What a worker had in hand when a policy changed is on its way, too, before that is answered. */
+static void settle_policies(struct tunnel *tunnel, const struct conf *conf)
+{
+        const struct conf_peer *peer = conf->peers;
+
+        while (peer && !(peer->flags & PEER_HAS_POST_QUANTUM))
+                peer = peer->next;
+        if (!peer) return;
+        data_pause(&tunnel->plane);
+        data_resume(&tunnel->plane);
+}
+
 /* All that can fail comes first: limits and policies, the mark, then the port, of which the old stays bound until the
  * new one is. */
 int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dialect dialect, struct conf_error *error)
@@ -104,6 +116,7 @@ int config_commit(struct tunnel *tunnel, const struct conf *conf, enum uapi_dial
         tunnel->device.fwmark = mark;
         settle(tunnel);
         device_apply(&tunnel->device, moment_now().now, conf, dialect);
+        settle_policies(tunnel, conf);
         if (conf->flags & CONF_HAS_WORKERS) config_set_workers(tunnel, conf->workers);
         return 0;
 }
@@ -123,8 +136,10 @@ static int set(struct tunnel *tunnel, const char *lines, size_t len)
         struct conf_error error = { .text = "out of memory" };
         int failed = EINVAL;
 
-        if (conf && uapi_parse_set(conf, &tunnel->uapi_pool, UAPI_STRICT, lines, len, &error))
+        if (conf && uapi_parse_set(conf, &tunnel->uapi_pool, UAPI_STRICT, lines, len, &error)) {
+                device_keep_policies(&tunnel->device, conf);
                 failed = config_commit(tunnel, conf, UAPI_STRICT, &error);
+        }
         if (failed && error.line)
                 log_print(LOG_ERR, "UAPI set refused, nothing was changed: line %u: %s", error.line + 1, error.text);
         else if (failed) log_print(LOG_ERR, "UAPI set refused, nothing was changed: %s", error.text);

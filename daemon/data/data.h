@@ -49,7 +49,7 @@ struct data_plane {
         struct udp_sockets sockets; /* changed only while paused */
         _Atomic unsigned merge;     /* enum offload_feature: what the TUN takes as one; a bit that fails is cleared */
         int wake;                   /* an eventfd that the owner waits for; -1: none */
-        void (*event)(void *context, const struct effect *effect); /* the owner's: every effect but SEND and FLUSH */
+        void (*event)(void *context, const struct effect *effect); /* the owner's: every effect but SEND, FLUSH and FRAME */
         void *event_context;
 
         _Atomic uint64_t kernel_drops; /* datagrams the kernel dropped because the socket's queue was full */

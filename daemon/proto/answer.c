@@ -11,7 +11,7 @@ static enum upgrade_state objection(const struct engine *engine, const struct pe
 
         if (mlkem && !may_mlkem(engine, peer))
                 return offer->header.flags & UPGRADE_REQUIRE ? UPGRADE_STATE_PEER_WANTS_KEM : UPGRADE_STATE_PENDING;
-        if (!mlkem && peer->needs_mlkem) return UPGRADE_STATE_PEER_NO_KEM;
+        if (!mlkem && peer->we_require) return UPGRADE_STATE_PEER_NO_KEM;
         if (upgrade_choose(ours->costs, offer->header.cost) < 0) return UPGRADE_STATE_NO_CIPHER;
         return UPGRADE_STATE_DONE;
 }
@@ -79,9 +79,10 @@ enum drop answer_hears_offer(struct engine *engine, struct peer *peer, struct se
                 exchange_say(peer, UPGRADE_ACCEPT, out);
                 return DROP_NONE;
         }
-        x->outcome = (uint8_t)(why == UPGRADE_STATE_DONE ? UPGRADE_STATE_REFUSED : why);
         if (why != UPGRADE_STATE_PENDING) sender_expect_little(peer);
         exchange_hello(peer, out);
+        if (why == UPGRADE_STATE_DONE) exchange_off(engine, peer, UPGRADE_STATE_REFUSED, out); /* not again: it costs */
+        else x->outcome = (uint8_t)why;
         return DROP_NONE;
 }
 
@@ -107,12 +108,13 @@ static void new_tick(struct engine *engine, struct peer *peer, struct effects *o
 {
         struct exchange *x = &peer->exchange;
 
-        if (x->heard || peer->needs_mlkem) exchange_hello(peer, out);
+        if (x->heard || peer->we_require) exchange_hello(peer, out);
         else if (!x->hellos) exchange_probe(engine, peer, out);
         else if (peer->acquaintance.known && !x->missed) exchange_miss(engine, peer, out);
-        if (x->outcome == UPGRADE_STATE_PENDING)
-                x->outcome = peer->holds && !may_mlkem(engine, peer) ? UPGRADE_STATE_PEER_WANTS_KEM
-                                                                     : UPGRADE_STATE_NO_ANSWER;
+        if (x->outcome == UPGRADE_STATE_PENDING) {
+                enum upgrade_state why = x->heard ? exchange_obstacle(engine, peer) : UPGRADE_STATE_DONE;
+                x->outcome = (uint8_t)(why == UPGRADE_STATE_DONE ? UPGRADE_STATE_NO_ANSWER : why);
+        }
         timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + exchange_patience(peer));
 }
 

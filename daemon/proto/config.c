@@ -204,6 +204,11 @@ void engine_peer_set_upgrade(struct engine *engine, uint64_t now, struct peer *p
         exchange_set_policy(engine, peer, policy);
 }
 
+struct upgrade_policy engine_peer_policy(const struct peer *peer)
+{
+        return peer->policy;
+}
+
 void engine_peer_set_name(struct peer *peer, const char *name)
 {
         size_t len = strnlen(name, PEER_NAME_MAX);

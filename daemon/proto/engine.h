@@ -79,6 +79,7 @@ enum effect_type {
         EFFECT_UNANSWERED,   /* handshakes stay unanswered: once per third of REKEY_ATTEMPT_TIME, to ask a name anew */
         EFFECT_GAVE_UP,      /* REKEY_ATTEMPT_TIME is over; staged packets were dropped */
         EFFECT_UPGRADED,     /* and the session that came of it was upgraded: engine_peer_status() says to what */
+        EFFECT_HELD,         /* user packets wait for ML-KEM, or are refused without: engine_peer_status() says why */
         EFFECT_UPGRADE_LOST, /* what was an Adit answers no offers any more: perhaps somebody on the way drops them */
         EFFECT_ROAMED,       /* the peer's endpoint is now another */
 };
@@ -219,6 +220,7 @@ void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer 
  * session than the present one, a handshake is due. */
 void engine_peer_set_upgrade(struct engine *engine, uint64_t now, struct peer *peer,
                              const struct upgrade_policy *policy);
+struct upgrade_policy engine_peer_policy(const struct peer *peer);
 void engine_peer_set_name(struct peer *peer, const char *name); /* at most PEER_NAME_MAX bytes; "" for none */
 /* A number of the caller's, 0 at first: by it a reload finds the peers that the new configuration no longer has. */
 void engine_peer_set_tag(struct peer *peer, uint32_t tag);

@@ -46,12 +46,24 @@ static bool allowed(const struct engine *engine, const struct peer *peer)
 struct upgrade_terms exchange_terms(const struct engine *engine, const struct peer *peer)
 {
         uint32_t egress = engine->egress_mtu ? engine->egress_mtu : USUAL_MTU;
-        struct upgrade_terms ours = { .flags = peer->needs_mlkem ? UPGRADE_REQUIRE : 0 };
+        struct upgrade_terms ours = { .flags = peer->we_require ? UPGRADE_REQUIRE : 0 };
 
         if (peer->policy.off) return ours;
         memcpy(ours.costs, engine->costs, sizeof ours.costs);
         if (!engine->mtu || engine->mtu + AEGIS_OVERHEAD > egress) ours.costs[CIPHER_AEGIS_256] = 0;
         return ours;
+}
+
+enum upgrade_state exchange_obstacle(const struct engine *engine, const struct peer *peer)
+{
+        struct upgrade_terms ours = exchange_terms(engine, peer);
+        const struct acquaintance *them = &peer->acquaintance;
+        bool mlkem = may_both_mlkem(engine, peer);
+
+        if (!mlkem && peer->we_require) return UPGRADE_STATE_PEER_NO_KEM;
+        if (!mlkem && peer->they_require) return UPGRADE_STATE_PEER_WANTS_KEM;
+        if (them->told && upgrade_choose(ours.costs, them->costs) < 0) return UPGRADE_STATE_NO_CIPHER;
+        return UPGRADE_STATE_DONE;
 }
 
 void exchange_say(struct peer *peer, enum upgrade_type type, struct effects *out)
@@ -62,7 +74,6 @@ void exchange_say(struct peer *peer, enum upgrade_type type, struct effects *out
 
 size_t exchange_frame(struct engine *engine, struct peer *peer, uint8_t frame[FRAME_MAX])
 {
-        bool mlkem = may_mlkem(engine, peer) && !peer->policy.off;
         struct upgrade_terms ours = exchange_terms(engine, peer);
         struct exchange *x = &peer->exchange;
         const struct upgrade_frame *what;
@@ -70,7 +81,7 @@ size_t exchange_frame(struct engine *engine, struct peer *peer, uint8_t frame[FR
         struct upgrade_frame hello;
 
         x->saying = 0;
-        upgrade_hello(&hello, &ours, mlkem ? UPGRADE_CAN_MLKEM768 : 0);
+        upgrade_hello(&hello, &ours, may_mlkem(engine, peer) ? UPGRADE_CAN_MLKEM768 : 0);
         what = saying == UPGRADE_HELLO ? &hello : x->work ? &x->work->frame : NULL;
         if (!saying || !what || what->header.type != saying) return 0;
         memcpy(frame, what, upgrade_padded(what));
@@ -89,7 +100,7 @@ static bool probe_due(const struct engine *engine, const struct peer *peer)
 {
         const struct acquaintance *them = &peer->acquaintance;
 
-        return peer->needs_mlkem || them->known || them->probes < PROBED_SESSIONS ||
+        return peer->we_require || them->known || them->probes < PROBED_SESSIONS ||
                engine->now - them->probed_at >= (them->once ? PROBE_INTERVAL_OLD : PROBE_INTERVAL);
 }
 
@@ -106,7 +117,7 @@ bool exchange_probe(struct engine *engine, struct peer *peer, struct effects *ou
 
 uint64_t exchange_patience(const struct peer *peer)
 {
-        if (peer->needs_mlkem) return REQUIRE_INTERVAL;
+        if (peer->we_require) return REQUIRE_INTERVAL;
         return peer->acquaintance.known ? KNOWN_PATIENCE : EXPORTER_LIFE;
 }
 
@@ -129,7 +140,7 @@ void exchange_miss(struct engine *engine, struct peer *peer, struct effects *out
         peer->exchange.outcome = UPGRADE_STATE_SILENT;
         if (++them->misses < MISSES_MAX) return;
         *them = (struct acquaintance){ .once = true, .waits = them->waits, .probed_at = engine->now };
-        peer->holds = false;
+        peer->they_require = false;
         effect_add(out, EFFECT_UPGRADE_LOST, peer);
         sender_publish(engine, peer, out);
 }
@@ -157,7 +168,6 @@ void exchange_begin(struct engine *engine, struct peer *peer)
 
         exchange_work_give(engine, peer);
         peer->exchange = (struct exchange){ .state = EXCHANGE_NEW, .outcome = UPGRADE_STATE_PENDING, .rto = rto };
-        peer->holds = peer->acquaintance.requires;
         if (previous) exporter_wipe(previous); /* nothing is agreed on there any more */
         timer_stop(&peer->timers, TIMER_UPGRADE);
 }
@@ -182,7 +192,7 @@ static void farewell(struct engine *engine, struct peer *peer, struct effects *o
 {
         if (peer->acquaintance.known && peer->policy.off) exchange_hello(peer, out);
         peer->acquaintance = (struct acquaintance){ 0 };
-        peer->holds = false;
+        peer->they_require = false;
         exporter_wipe(peer->sessions.current);
         exchange_off(engine, peer, UPGRADE_STATE_OFF_HERE, out);
 }
@@ -212,7 +222,7 @@ void exchange_end(struct engine *engine, struct peer *peer)
         timer_stop(&peer->timers, TIMER_HELD);
         timer_stop(&peer->timers, TIMER_PARENT);
         peer->sessions.sender = NULL;
-        peer->refuses = false;
+        peer->refused = false;
 }
 
 /* ---- Frames ------------------------------------------------------------------------------------------------------ */
@@ -230,9 +240,7 @@ static void note(struct peer *peer, struct session *parent, const struct upgrade
         them->known = true;
         peer->exchange.heard = true;
         if (!parent->initiator) them->misses = 0; /* of an initiator's, what counts is a child */
-        them->requires = header->flags & UPGRADE_REQUIRE;
-        peer->holds = them->requires;
-        parent->required = them->requires;
+        peer->they_require = parent->said_require = header->flags & UPGRADE_REQUIRE;
         if (header->type != UPGRADE_HELLO) return;
         them->told = true;
         them->mlkem = header->kem & UPGRADE_CAN_MLKEM768;
@@ -243,7 +251,7 @@ static void note(struct peer *peer, struct session *parent, const struct upgrade
 static void part(struct engine *engine, struct peer *peer, struct effects *out)
 {
         peer->acquaintance = (struct acquaintance){ .probes = PROBED_SESSIONS, .probed_at = engine->now };
-        peer->holds = false;
+        peer->they_require = false;
         exchange_off(engine, peer, UPGRADE_STATE_NO_ANSWER, out);
 }
 
@@ -285,9 +293,8 @@ void exchange_released(struct engine *engine, struct peer *peer, struct effects 
 {
         struct session *current = peer->sessions.current;
 
-        if (!current || current->upgraded || current->required) return;
-        peer->acquaintance.requires = false;
-        peer->holds = false;
+        if (!current || current->upgraded || current->said_require) return;
+        peer->they_require = false;
         sender_publish(engine, peer, out);
 }
 
@@ -348,7 +355,7 @@ static void step(struct engine *engine, struct peer *peer, struct effects *out)
         struct exchange *x = &peer->exchange;
 
         if (!parent || parent->upgraded) return;
-        if (engine->now - parent->born >= EXPORTER_LIFE && !peer->needs_mlkem) {
+        if (engine->now - parent->born >= EXPORTER_LIFE && !peer->we_require) {
                 exporter_wipe(parent);
                 if (x->state == EXCHANGE_OFFERED) exchange_off(engine, peer, UPGRADE_STATE_SILENT, out);
                 if (x->state < EXCHANGE_OFFERED) exchange_off(engine, peer, x->outcome, out);
@@ -403,7 +410,7 @@ void exchange_set_policy(struct engine *engine, struct peer *peer, const struct 
 {
         if (peer->policy.off == policy->off && peer->policy.post_quantum == policy->post_quantum) return;
         peer->policy = *policy;
-        peer->needs_mlkem = policy->post_quantum == POST_QUANTUM_REQUIRE;
+        peer->we_require = policy->post_quantum == POST_QUANTUM_REQUIRE;
         exchange_moved(peer);
         if (policy->off) hush(engine, peer);
         sender_publish(engine, peer, NULL);
@@ -417,7 +424,7 @@ enum upgrade_state exchange_status(const struct engine *engine, const struct pee
         struct session *current = peer->sessions.current, *child = session_upgraded(current);
 
         if (!session_can_send(current, engine->now)) return UPGRADE_STATE_NONE;
-        if (session_can_send(child, engine->now) && child->established && (child->mlkem || !peer->needs_mlkem))
+        if (session_can_send(child, engine->now) && child->established && (child->mlkem || !peer->we_require))
                 return UPGRADE_STATE_DONE;
         return peer->policy.off ? UPGRADE_STATE_OFF_HERE : peer->exchange.outcome;
 }

@@ -9,7 +9,7 @@
  *     responder   NEW -> ACCEPTED -> ESTABLISHED
  *     OFF: nothing more is begun under this parent, and `outcome` says why
  *
- * Owner thread. What workers see of it: session.sending, peer.needs_mlkem, peer.holds. Pure. */
+ * Owner thread. What workers see of it: session.sending, peer.we_require, peer.they_require. Pure. */
 #ifndef DAEMON_PROTO_EXCHANGE_H
 #define DAEMON_PROTO_EXCHANGE_H
 
@@ -49,11 +49,11 @@ struct exchange {
 
 /* What is known of a peer from one session to the next. */
 struct acquaintance {
-        bool known;           /* it has sent a frame since we started, and has not gone silent since */
-        bool once;            /* it was known before */
-        bool shunned;         /* it agrees to what it then does not use: none is offered for PROBE_INTERVAL */
-        bool told;            /* a HELLO said what follows */
-        bool mlkem, requires; /* it can and may use ML-KEM; nothing but that */
+        bool known;   /* it has sent a frame since we started, and has not gone silent since */
+        bool once;    /* it was known before */
+        bool shunned; /* it agrees to what it then does not use: none is offered for PROBE_INTERVAL */
+        bool told;    /* a HELLO said what follows */
+        bool mlkem;   /* that it can and may use ML-KEM */
         uint8_t costs[CIPHER_IDS];
         uint8_t misses; /* exchanges in a row in which it did not answer */
         uint8_t probes; /* sessions in which it was asked, while not known */

@@ -8,7 +8,7 @@
 #include "daemon/proto/state.h"
 #include "daemon/proto/transport.h"
 
-/* Of the specification, "Timers" and "States". */
+/* docs/session-upgrade.md, "Who says what when". */
 enum {
         SENDS_MAX = 5,
         MISSES_MAX = 3,
@@ -35,10 +35,20 @@ struct exchange_work {
 
 static inline bool may_mlkem(const struct engine *engine, const struct peer *peer)
 {
-        return engine->mlkem && peer->policy.post_quantum != POST_QUANTUM_OFF;
+        return engine->mlkem && !peer->policy.off && peer->policy.post_quantum != POST_QUANTUM_OFF;
+}
+
+/* By what the peer last said of itself, if it did. */
+static inline bool may_both_mlkem(const struct engine *engine, const struct peer *peer)
+{
+        const struct acquaintance *them = &peer->acquaintance;
+
+        return may_mlkem(engine, peer) && (!them->told || them->mlkem);
 }
 
 struct upgrade_terms exchange_terms(const struct engine *engine, const struct peer *peer);
+/* Why no OFFER could be good for both; DONE: one could. */
+enum upgrade_state exchange_obstacle(const struct engine *engine, const struct peer *peer);
 void exchange_work_give(struct engine *engine, struct peer *peer);
 
 void exchange_say(struct peer *peer, enum upgrade_type type, struct effects *out);

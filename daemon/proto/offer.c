@@ -18,17 +18,6 @@ static void ask(struct engine *engine, struct peer *peer, struct effects *out)
         timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + exchange_patience(peer));
 }
 
-/* Why no OFFER could be good for both, by what the peer last said of itself; DONE: one could. */
-static enum upgrade_state obstacle(const struct peer *peer, const struct upgrade_terms *ours, bool mlkem)
-{
-        const struct acquaintance *them = &peer->acquaintance;
-
-        if (!mlkem && peer->needs_mlkem) return UPGRADE_STATE_PEER_NO_KEM;
-        if (!mlkem && them->requires) return UPGRADE_STATE_PEER_WANTS_KEM;
-        if (them->told && upgrade_choose(ours->costs, them->costs) < 0) return UPGRADE_STATE_NO_CIPHER;
-        return UPGRADE_STATE_DONE;
-}
-
 /* Whether that still holds is asked, once. */
 static void blocked(struct engine *engine, struct peer *peer, enum upgrade_state why, struct effects *out)
 {
@@ -60,10 +49,9 @@ static bool compose(struct engine *engine, const struct upgrade_terms *ours, boo
 
 static void offer(struct engine *engine, struct peer *peer, struct effects *out)
 {
-        const struct acquaintance *them = &peer->acquaintance;
-        bool mlkem = may_mlkem(engine, peer) && (!them->told || them->mlkem);
         struct upgrade_terms ours = exchange_terms(engine, peer);
-        enum upgrade_state why = obstacle(peer, &ours, mlkem);
+        enum upgrade_state why = exchange_obstacle(engine, peer);
+        bool mlkem = may_both_mlkem(engine, peer);
         struct exchange *x = &peer->exchange;
 
         exchange_work_give(engine, peer);
@@ -91,7 +79,8 @@ static bool shuns(const struct engine *engine, const struct peer *peer)
 {
         const struct acquaintance *them = &peer->acquaintance;
 
-        return them->shunned && !peer->needs_mlkem && !peer->holds && engine->now - them->probed_at < PROBE_INTERVAL;
+        return them->shunned && !peer->we_require && !peer->they_require &&
+               engine->now - them->probed_at < PROBE_INTERVAL;
 }
 
 void offer_begin(struct engine *engine, struct peer *peer, struct effects *out)
@@ -193,12 +182,11 @@ enum drop offer_hears_accept(struct engine *engine, struct peer *peer, struct se
         return DROP_NONE;
 }
 
-/* ---- Time ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Time -------------------------------------------------------------------------------------------------------- */
 
 static void asked_tick(struct engine *engine, struct peer *peer, struct effects *out)
 {
-        if (peer->needs_mlkem) {
+        if (peer->we_require) {
                 ask(engine, peer, out);
         } else {
                 if (peer->acquaintance.known) exchange_miss(engine, peer, out);
@@ -217,7 +205,7 @@ static void offered_tick(struct engine *engine, struct peer *peer, struct effect
                 return;
         }
         if (!x->missed) exchange_miss(engine, peer, out);
-        if (peer->needs_mlkem && x->sends < FRAMES_MAX) {
+        if (peer->we_require && x->sends < FRAMES_MAX) {
                 x->sends++;
                 exchange_say(peer, UPGRADE_OFFER, out);
                 timer_arm(&peer->timers, TIMER_UPGRADE, engine->now + REQUIRE_INTERVAL);
@@ -241,6 +229,7 @@ static void using_tick(struct engine *engine, struct peer *peer, struct effects 
                 them->misses = 0;
                 them->shunned = true;
                 them->probed_at = engine->now;
+                effect_add(out, EFFECT_UPGRADE_LOST, peer);
         }
         exchange_off(engine, peer, UPGRADE_STATE_UNUSED, out);
         handshake_start(engine, peer, out);

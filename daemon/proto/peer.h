@@ -34,8 +34,8 @@ enum ask {
         ASK_HANDSHAKE = 1 << 3,     /* sent with an old session */
         ASK_RENEW = 1 << 4,         /* received with an old one */
         ASK_FORGET_SOURCE = 1 << 5, /* the kernel says it is gone */
-        ASK_RELEASE = 1 << 6,       /* a user packet came without ML-KEM, although `holds` */
-        ASK_REFUSED = 1 << 7,       /* `refuses` was set */
+        ASK_RELEASE = 1 << 6,       /* a user packet came without ML-KEM, although they_require */
+        ASK_REFUSED = 1 << 7,       /* `refused` was set */
 };
 
 struct peer {
@@ -64,10 +64,10 @@ struct peer {
 
         uint8_t newest_timestamp[MESSAGE_TIMESTAMP_LEN]; /* of its initiations */
         struct upgrade_policy policy;
-        _Atomic bool needs_mlkem; /* the policy requires it: for workers */
+        _Atomic bool we_require; /* the policy requires it: for workers */
         bool removed;
-        _Atomic bool holds;           /* it drops what comes without ML-KEM: user packets wait instead */
-        _Atomic bool refuses;         /* we dropped such, and the owner knows */
+        _Atomic bool they_require;    /* it drops what comes without ML-KEM: user packets wait instead */
+        _Atomic bool refused;         /* we dropped such, and the owner knows */
         _Atomic bool frame_waits;     /* for the owner: it looks at one at a time */
         uint64_t consume_not_before;  /* ns; its next initiation */
         uint64_t initiate_not_before; /* ns; ours */

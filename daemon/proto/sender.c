@@ -21,12 +21,12 @@ static struct session *choose(const struct engine *engine, const struct peer *pe
 {
         struct session *current = peer->sessions.current, *old = session_upgraded(peer->sessions.previous);
         struct session *child = session_upgraded(current);
-        bool mlkem = peer->needs_mlkem || peer->holds;
+        bool mlkem = peer->we_require || peer->they_require;
 
         if (!current) return NULL;
         if (serves(child, mlkem, engine->now)) return child;
         if (peer->exchange.old_heard && !peer->sessions.next && serves(old, mlkem, engine->now) &&
-            (peer->needs_mlkem || engine->now - current->born < OLD_CHILD_LIFE))
+            (peer->we_require || engine->now - current->born < OLD_CHILD_LIFE))
                 return old;
         return mlkem ? NULL : current;
 }
@@ -74,9 +74,9 @@ void sender_expect_little(struct peer *peer)
 void sender_held_tick(struct engine *engine, struct peer *peer, struct effects *out)
 {
         struct acquaintance *them = &peer->acquaintance;
-        bool refused = peer->refuses;
+        bool refused = peer->refused;
 
-        peer->refuses = false;
+        peer->refused = false;
         sender_publish(engine, peer, NULL);
         if (!sender_holds(engine, peer)) {
                 timer_stop(&peer->timers, TIMER_HELD);
@@ -84,6 +84,7 @@ void sender_held_tick(struct engine *engine, struct peer *peer, struct effects *
                 if (!refused || session_upgraded(peer->sessions.current)) return;
         } else if (!peer->staged.count && !refused) return;
 
+        effect_add(out, EFFECT_HELD, peer);
         if (!exchange_under_way(peer)) handshake_start(engine, peer, out);
         if (them->waits >= WAITS_PATIENT) peer_drop_staged(engine, peer, DROP_TX_NOT_POST_QUANTUM);
         if (them->waits < WAITS_MAX) them->waits++;
@@ -99,7 +100,7 @@ void sender_begin(struct engine *engine, struct peer *peer, struct effects *out)
         struct session *old = session_upgraded(peer->sessions.previous);
 
         timer_stop(&peer->timers, TIMER_OLD_CHILD);
-        peer->exchange.old_heard = old && peer->needs_mlkem;
+        peer->exchange.old_heard = old && peer->we_require;
         if (old && peer->sessions.current->initiator) old->proven = false; /* else the worker did, see accepted() */
         if (peer->exchange.old_heard) timer_arm(&peer->timers, TIMER_OLD_CHILD, engine->now + OLD_CHILD_INTERVAL);
         sender_publish(engine, peer, out);

@@ -1,8 +1,8 @@
 /* Which session a peer's user packets go out with, the only place that chooses (docs/session-upgrade.md, "What carries
  * user packets"), and what becomes of those that must wait. In order:
  *
- *     the current session's child, once both sides have used it
- *     the child of the one before, while the other side is heard on it
+ *     the current session's child: once both sides have used it; where ML-KEM is required, as soon as it is there
+ *     the child of the one before, while the other side is heard on it and no further session is about to come
  *     nothing, where ML-KEM is required and neither has it: they wait, at most STAGED_MAX
  *     the current session
  *

@@ -101,6 +101,10 @@ struct session *sessions_begin(struct sessions *sessions, struct session_store *
         index_insert(&store->indices, &session->entry, hs->local_index, peer, session);
 
         if (initiator) {
+                struct session *next = sessions->next, *current = sessions->current;
+
+                /* One of the peer's that crossed ours, yielded, and was never needed. */
+                if (next && current && next->born < current->born) drop(sessions, &sessions->next, store);
                 drop(sessions, &sessions->previous, store);
                 sessions->previous = sessions->current;
                 sessions->current = session;

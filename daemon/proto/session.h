@@ -1,4 +1,5 @@
-/* The sessions of a peer: at most three at a time (paper, 6.3 and 6.6), and of two Adits a child of each (UPGRADE).
+/* The sessions of a peer: at most three at a time (paper, 6.3 and 6.6), and of two Adits a child of each
+ * (docs/session-upgrade.md).
  *
  *     current   the newest that both have
  *     previous  the one before: packets on their way still arrive
@@ -33,16 +34,16 @@ struct session {
         struct index_entry entry;      /* its peer, and the index it is received by */
         struct session *_Atomic child; /* NULL: none */
         uint32_t remote_index;
-        uint32_t users;         /* the owner's packets between begin and commit */
-        bool initiator;         /* we began the handshake: it is on us to renew it */
-        bool upgraded;          /* it is a child, or was one */
-        bool mlkem;             /* there is an ML-KEM secret in its keys */
-        bool established;       /* a child that both sides have sent with; the owner's */
-        _Atomic bool sending;   /* false: it only receives. A child: the other side is not known to have it yet */
-        _Atomic bool required;  /* the other side said on it that it takes nothing without ML-KEM */
-        _Atomic bool proven;    /* a packet came since this was cleared; the first one asks the owner to look */
-        _Atomic uint8_t frames; /* that came on it, of the upgrade */
-        uint64_t born;          /* ns */
+        uint32_t users;            /* the owner's packets between begin and commit */
+        bool initiator;            /* we began the handshake: it is on us to renew it */
+        bool upgraded;             /* it is a child, or was one */
+        bool mlkem;                /* there is an ML-KEM secret in its keys */
+        bool established;          /* a child that both sides have sent with; the owner's */
+        _Atomic bool sending;      /* false: it only receives. A child: the other side is not known to have it yet */
+        _Atomic bool said_require; /* the other side said on it that it takes nothing without ML-KEM */
+        _Atomic bool proven;       /* a packet came since this was cleared; the first one asks the owner to look */
+        _Atomic uint8_t frames;    /* that came on it, of the upgrade */
+        uint64_t born;             /* ns */
         _Atomic uint64_t yields_until; /* ns; as `next` it receives, but does not become current before */
         _Atomic uint64_t send_counter; /* of the next packet */
         struct replay window;

@@ -30,7 +30,7 @@ struct engine_random;
 #define ERASE_KEYS_TIME               (3 * REJECT_AFTER_TIME)
 #define HANDSHAKE_INITIATION_INTERVAL MILLISECONDS(20) /* a peer's initiations are taken 50 times a second */
 
-/* Of a session with AES-256-GCM (UPGRADE). */
+/* Of a session with AES-256-GCM (docs/session-upgrade.md, "The child session"). */
 #define AES_GCM_REKEY_AFTER_MESSAGES  (UINT64_C(1) << 32)
 #define AES_GCM_REJECT_AFTER_MESSAGES (UINT64_C(1) << 34)
 

@@ -121,9 +121,10 @@ bool engine_frame_next(struct engine *engine, uint64_t now, struct peer *peer, s
 {
         struct session *parent = peer->sessions.current;
         uint8_t *plain = datagram + DATA_HEADER_LEN;
-        size_t len = exchange_frame(engine, peer, plain);
+        size_t len;
 
         clock_set(engine, now, engine->wall);
+        len = exchange_frame(engine, peer, plain);
         if (!len || !parent || parent->upgraded || peer->endpoint.remote.family == AF_UNSPEC) return false;
         if (!tx_reserve(engine, peer, parent, len, tx)) return false;
         tx->plain_len = len; /* whatever the MTU, the peer looks at the whole */

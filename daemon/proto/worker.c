@@ -213,9 +213,10 @@ static enum drop check_mlkem(const struct rx *rx, uint32_t *what)
         struct peer *peer = rx->peer;
 
         if (rx->session->mlkem) return DROP_NONE;
-        if (peer->holds && !rx->session->required && rx->session == peer->sessions.current) *what |= ASK_RELEASE;
-        if (!peer->needs_mlkem) return DROP_NONE;
-        if (!atomic_exchange(&peer->refuses, true)) *what |= ASK_REFUSED;
+        if (peer->they_require && !rx->session->said_require && rx->session == peer->sessions.current)
+                *what |= ASK_RELEASE;
+        if (!peer->we_require) return DROP_NONE;
+        if (!atomic_exchange(&peer->refused, true)) *what |= ASK_REFUSED;
         return DROP_RX_NOT_POST_QUANTUM;
 }
 

@@ -102,6 +102,7 @@ static __attribute__((format(printf, 2, 3))) void set(enum uapi_dialect dialect,
         va_start(arguments, format);
         parse(&conf, dialect, format, arguments);
         va_end(arguments);
+        if (dialect == UAPI_STRICT) device_keep_policies(&device, &conf); /* as the UAPI socket does */
         if (device_check(&device, &conf, &error)) fail_msg("%s", error.text);
         device_apply(&device, now, &conf, dialect);
 }
@@ -495,10 +496,14 @@ static void test_policy(void **state)
         assert_policy(&c, false, POST_QUANTUM_AUTO);
         assert_policy(&d, false, POST_QUANTUM_REQUIRE);
 
-        /* wg knows of neither, and so leaves them alone, unless it replaces the peers. */
+        /* wg knows of neither, and so leaves them alone, also where it replaces the peers by themselves. */
         set(UAPI_STRICT, "public_key=%s\npersistent_keepalive_interval=1\n", d.hex);
         assert_policy(&d, false, POST_QUANTUM_REQUIRE);
-        set(UAPI_STRICT, "replace_peers=true\n" PEER, d.hex, 4);
+        set(UAPI_STRICT, "replace_peers=true\n" PEER PEER, d.hex, 4, e.hex, 5);
+        assert_policy(&d, false, POST_QUANTUM_REQUIRE);
+        assert_policy(&e, false, POST_QUANTUM_AUTO);
+        set(UAPI_STRICT, "replace_peers=true\n" PEER, e.hex, 5);
+        set(UAPI_STRICT, PEER, d.hex, 4); /* a new one */
         assert_policy(&d, false, POST_QUANTUM_AUTO);
 }
 

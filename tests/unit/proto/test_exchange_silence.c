@@ -180,8 +180,8 @@ static void test_asks_whether_that_still_holds(void **state)
                         if (rows[i].require) use_policy(x, x->a, false, POST_QUANTUM_REQUIRE);
                         x->a->peer->acquaintance = (struct acquaintance){ .known = true,
                                                                           .told = true,
-                                                                          .requires = rows[i].flags,
                                                                           .costs = { rows[i].chacha, rows[i].aes } };
+                        x->a->peer->they_require = rows[i].flags;
                         meet(x, x->a);
                         SAYS(x, x->a, "empty HELLO");
                         check(x->a, EXCHANGE_ASKED, rows[i].why, true);

@@ -86,8 +86,8 @@ static void test_choice(void **state)
                         peer->sessions.previous = promoted && old.child ? &old_child : &old;
                         peer->sessions.next = choices[i].next ? &next : NULL;
                         peer->exchange.old_heard = choices[i].heard;
-                        peer->needs_mlkem = choices[i].needs;
-                        peer->holds = choices[i].holds;
+                        peer->we_require = choices[i].needs;
+                        peer->they_require = choices[i].holds;
                         x->a->engine->now = born + SECONDS(choices[i].age);
                         sender_publish(x->a->engine, peer, NULL);
                         if (peer->sessions.sender != places[choices[i].place]) fail_msg("row %u", i);
@@ -424,7 +424,7 @@ static void test_peer_required(void **state)
 
         (void)state;
         make_known(x);
-        x->a->peer->acquaintance.requires = true;
+        x->a->peer->they_require = true;
         assert_false(user_packet(x, x->a, 100));
         lose(x, x->a);
         meet(x, x->a);

@@ -130,6 +130,22 @@ static void test_crossing(void **state)
         free(p);
 }
 
+/* The one that yielded stays until the next renewal of ours: then nobody sends with it any more. */
+static void test_yielded_does_not_stay(void **state)
+{
+        struct places *p = places_new();
+
+        (void)state;
+        begin(p, false);
+        sessions_prefer_current(&p->sessions, BORN);
+        begin(p, true);
+        p->sessions.current->born++; /* ours came behind it */
+        check_places(p, 0, 2, 1);
+        begin(p, true);
+        check_places(p, 2, 3, 0);
+        free(p);
+}
+
 /* A session that a packet still uses keeps its keys until that is committed, and no longer. */
 static void test_wiped_with_its_last_packet(void **state)
 {
@@ -158,6 +174,7 @@ int main(void)
                 cmocka_unit_test(test_limits),
                 cmocka_unit_test(test_places),
                 cmocka_unit_test(test_crossing),
+                cmocka_unit_test(test_yielded_does_not_stay),
                 cmocka_unit_test(test_wiped_with_its_last_packet),
         };
 

@@ -1,4 +1,4 @@
-/* Sequences of a session upgrade that a review of exchange.c, offer.c, answer.c and sender.c found. */
+/* Sequences of a session upgrade that went wrong once, as reviews of it found. */
 #include "tests/unit/proto/upgrade_pair.h"
 
 /* "Sessions made with the old key receive until they end, and are not sent with" (config.c): nor are children that come
@@ -179,6 +179,129 @@ static void test_refused_again_after_the_link_was_down(void **state)
         adits_free(x);
 }
 
+/* A child that is not answered three times puts offers off for an hour, but not towards one that takes nothing without
+ * ML-KEM: nothing at all would pass meanwhile. And it is told. */
+static void test_one_that_requires_is_not_shunned(void **state)
+{
+        (void)state;
+        for (unsigned they_require = 0; they_require < 2; they_require++) {
+                struct adits *x = adits_new(false);
+
+                make_known(x);
+                x->a->peer->acquaintance.misses = 2;
+                meet(x, x->a);
+                carry(x, x->a);
+                carry(x, x->a);
+                carry(x, x->b);
+                lose(x, x->a);
+                x->a->peer->initiate_not_before = 0;
+                advance(x, SECONDS(5));
+                assert_true(x->a->peer->acquaintance.shunned);
+                assert_int_equal(x->events_a[EFFECT_UPGRADE_LOST], 1);
+                lose(x, x->a);
+                lose(x, x->b);
+                x->a->engine->mlkem = they_require; /* it only has to say so */
+                x->a->peer->they_require = they_require;
+                x->a->peer->acquaintance.told = false;
+                meet(x, x->a);
+                if (they_require && mlkem_available()) SAYS(x, x->a, "empty OFFER+");
+                else if (!they_require) SAYS(x, x->a, "empty");
+                adits_free(x);
+        }
+}
+
+/* What is longer than any frame is no frame: it must not fill the mailbox, which is of all peers. */
+static void test_frame_that_is_too_long(void **state)
+{
+        static uint8_t plain[FRAME_MAX + 16] = { 1, 1 };
+        struct adits *x = adits_new(false);
+        struct datagram d;
+
+        (void)state;
+        meet(x, x->a);
+        carry_all(x);
+        for (unsigned more = 0; more <= 16; more += 16) {
+                uint8_t before = x->b->peer->sessions.current->frames;
+                d = seal_on(x->a, x->a->peer->sessions.current, plain, FRAME_MAX + more);
+                assert_int_equal(hand(x, x->b, &d), DROP_RX_UPGRADE_BAD);
+                assert_int_equal(x->b->peer->sessions.current->frames,
+                                 before + !more); /* only the first was looked at */
+                assert_false(x->b->peer->frame_waits);
+        }
+        adits_free(x);
+}
+
+/* A session that the policy of a moment ago agreed on, and that of now does not let carry anything. */
+static void test_not_called_upgraded_under_require(void **state)
+{
+        struct adits *x = adits_new(false);
+
+        (void)state;
+        upgrade_all(x, x->a);
+        TELLS(x->a, DONE);
+        x->a->engine->mlkem = true;
+        use_policy(x, x->a, false, POST_QUANTUM_REQUIRE);
+        assert_int_not_equal(upgrade_of(x->a), UPGRADE_STATE_DONE);
+        assert_false(user_packet(x, x->a, 100));
+        adits_free(x);
+}
+
+/* The peer began and has no ML-KEM, which we require: that is the reason, and not that it were no Adit. */
+static void test_responder_knows_why(void **state)
+{
+        struct adits *x = adits_new(false);
+
+        (void)state;
+        x->b->engine->mlkem = true;
+        use_policy(x, x->b, false, POST_QUANTUM_REQUIRE);
+        meet(x, x->a);
+        carry_all(x);
+        advance(x, SECONDS(2));
+        TELLS(x->a, PEER_WANTS_KEM);
+        TELLS(x->b, PEER_NO_KEM);
+        adits_free(x);
+}
+
+/* What waits for ML-KEM is an event, each time that another handshake is begun for it. */
+static void test_waiting_is_told(void **state)
+{
+        struct adits *x = adits_new(false);
+
+        (void)state;
+        x->a->engine->mlkem = true;
+        use_policy(x, x->a, false, POST_QUANTUM_REQUIRE);
+        meet(x, x->a);
+        lose(x, x->a);
+        assert_false(user_packet(x, x->a, 100));
+        advance(x, SECONDS(4));
+        assert_int_equal(x->events_a[EFFECT_HELD], 0);
+        advance(x, SECONDS(2));
+        assert_int_equal(x->events_a[EFFECT_HELD], 1);
+        adits_free(x);
+}
+
+/* An OFFER that cannot be accepted for want of room is not tried again: each try costs an encapsulation. */
+static void test_no_room_for_an_answer(void **state)
+{
+        struct adits *x = adits_new(false);
+        struct letter offer;
+
+        (void)state;
+        make_known(x);
+        meet(x, x->a);
+        carry(x, x->a);
+        offer = letter_take(x, x->a);
+        while (pool_take(&x->b->engine->works))
+                ;
+        assert_int_equal(hand(x, x->b, &offer.d), DROP_NONE);
+        SAYS(x, x->b, "HELLO");
+        TELLS(x->b, REFUSED);
+        advance(x, RTO);
+        offer = letter_take(x, x->a);
+        assert_int_equal(hand(x, x->b, &offer.d), DROP_RX_UPGRADE_UNEXPECTED);
+        adits_free(x);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -190,6 +313,12 @@ int main(void)
                 cmocka_unit_test(test_not_pending_for_ever),
                 cmocka_unit_test(test_parent_goes_beside_a_new_session),
                 cmocka_unit_test(test_refused_again_after_the_link_was_down),
+                cmocka_unit_test(test_one_that_requires_is_not_shunned),
+                cmocka_unit_test(test_frame_that_is_too_long),
+                cmocka_unit_test(test_not_called_upgraded_under_require),
+                cmocka_unit_test(test_responder_knows_why),
+                cmocka_unit_test(test_waiting_is_told),
+                cmocka_unit_test(test_no_room_for_an_answer),
         };
 
         return RUN_ADITS(tests);

@@ -163,11 +163,11 @@ verbose -c "$TMP/$A.conf"
 if contains "$TMP/log" 'AEGIS-256 by'; then
         ok "1404 inside of 1500: AEGIS-256" wait_for 15 session_has '^AEGIS-256 upgraded'
         must ip -n "${SPACE}a" route add 198.51.100.2 via 192.0.2.254 mtu 1499
-        ok "the way is of 1499 by now" wait_for 5 ways_are 1499
+        ok "the way is of 1499 by now" ways_are 1499
         again
         ok "1404 inside of 1499: another" wait_for 15 session_has '^(AES|ChaCha).* upgraded'
         must ip -n "${SPACE}a" route del 198.51.100.2
-        ok "the way is of 1500 by now" wait_for 5 ways_are 1500
+        ok "the way is of 1500 by now" ways_are 1500
         again
         ok "and AEGIS-256 again" wait_for 15 session_has '^AEGIS-256 upgraded'
         config 'MTU = 1405'

@@ -52,10 +52,9 @@ const struct command commands[] = {
           "  adit down wg0\n",
           command_down },
         { "reload", "FILE|NAME", "Make a running link what its file says",
-          "Checks the whole file first. Sessions of peers that stay are kept. What was taken out of the file\n"
-          "goes from the link, live edits that were not saved among it; only the port and the private key stay, when "
-          "the\n"
-          "file names none. Runs no PreUp or PostUp, nor PreDown or PostDown.\n\n"
+          "NAME is for the file that the link came up from. Checks the whole file first. Sessions of peers that\n"
+          "stay are kept. What was taken out of the file goes from the link, live edits that were not saved among\n"
+          "it; only the port and the private key stay, when the file names none. Runs no hooks.\n\n"
           "Examples:\n"
           "  adit check wg0 && adit reload wg0\n",
           command_reload },

@@ -360,15 +360,30 @@ static void remark_hooks(const struct config *config)
                          config->path, which, config->name, config->name);
 }
 
+/* A name stands for the file that the link came up from, wherever that is. */
+static int reload_source(const char **source, char path[CONTROL_TEXT])
+{
+        int status;
+
+        if (conf_is_path(*source) || !interface_name_valid(*source, strlen(*source))) return STATUS_OK;
+        status = live_path(path, *source);
+        if (!status && *path) *source = path;
+        return status;
+}
+
 int command_reload(const struct command *self, int argc, char **argv, struct pool *pool)
 {
         struct config config = { 0 };
         struct host_state host = { 0 };
+        char path[CONTROL_TEXT] = "";
+        const char *source;
         bool again = false;
         int status = options_parse(self, NULL, 1, 1, &argc, &argv);
 
         if (status != OPTIONS_PROCEED) return status;
-        status = config_load(&config, pool, argv[0]);
+        source = argv[0];
+        status = reload_source(&source, path);
+        if (!status) status = config_load(&config, pool, source);
         if (!status) status = refuse_unmanaged(pool, config.name);
         if (!status && !conf_host_state(&config.conf, &host, pool)) status = complain_memory();
         if (!status) {

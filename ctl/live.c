@@ -142,7 +142,7 @@ int live_path(char out[CONTROL_TEXT], const char *name)
         if (client_call(fd, name, &request, NULL, &reply, fds) == STATUS_OK &&
             client_verdict(name, &reply) == STATUS_OK)
                 memcpy(out, reply.text, CONTROL_TEXT);
-        else complain(0, "%s: so the link's file is not known, nor its hooks", name);
+        else complain(0, "%s: the file that the link came up from is not known", name);
         control_close(fds);
         close(fd);
         return STATUS_OK;

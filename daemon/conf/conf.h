@@ -227,6 +227,7 @@ enum { CONF_PATH_MAX = 512, CONF_TEXT_MAX = 64 << 20 };
 
 /* A path as it is if it has a '/' or ends in ".conf"; else NAME is looked up as /etc/adit/NAME.conf, then
  * /etc/wireguard/NAME.conf. `name` gets the interface's name: the file's without ".conf". */
+bool conf_is_path(const char *name_or_path);
 bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFNAMSIZ], struct conf_error *error);
 /* The interface's name of NAME or of a file, which need not be there. */
 bool conf_link_name(const char *name_or_path, char name[IFNAMSIZ], struct conf_error *error);

@@ -73,12 +73,17 @@ static bool find_in_folders(const char *name, char path[CONF_PATH_MAX], struct c
                     folders[0], name, folders[1], name);
 }
 
+bool conf_is_path(const char *name_or_path)
+{
+        return strchr(name_or_path, '/') || ends_in_conf(name_or_path, strlen(name_or_path));
+}
+
 bool conf_find(const char *name_or_path, char path[CONF_PATH_MAX], char name[IFNAMSIZ], struct conf_error *error)
 {
         size_t len = strlen(name_or_path);
 
         *error = (struct conf_error){ 0 };
-        if (strchr(name_or_path, '/') || ends_in_conf(name_or_path, len)) {
+        if (conf_is_path(name_or_path)) {
                 if (len >= CONF_PATH_MAX)
                         return fail(error, "the path is too long: %d characters are allowed", CONF_PATH_MAX - 1);
                 memcpy(path, name_or_path, len + 1);

@@ -209,6 +209,13 @@ sed -i 's/1320/1330/' "$TMP/etc/adit/$A.conf"
 ok "adit reload NAME" own_etc a "$ADIT" reload "$A"
 is "rereads it" "$(on a cat "/sys/class/net/$A/mtu")" 1330
 must on a "$ADIT" down "$A"
+must own_etc a "$ADIT" up "$CONF"
+sed 's/1310/1340/' "$CONF" >"$TMP/changed" && cat "$TMP/changed" >"$CONF"
+ok "adit reload NAME, of one from elsewhere" own_etc a "$ADIT" reload "$A"
+is "takes the file that it came up from, not the one in /etc" "$(on a cat "/sys/class/net/$A/mtu")" 1340
+must on a "$ADIT" down "$A"
+not_ok "reload NAME of a link that is down" own_etc a "$ADIT" reload "$A"
+like "says that" "$(cat "$TMP/out")" "no link of this name is up"
 not_ok "a NAME that is nowhere" own_etc a "$ADIT" up "${LINK}z"
 like "says where it looked" "$(cat "$TMP/out")" "/etc/adit/${LINK}z\.conf.*/etc/wireguard/${LINK}z\.conf"
 finish

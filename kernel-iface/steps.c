@@ -11,19 +11,24 @@ static const char valid_mark_path[] = "/proc/sys/net/ipv4/conf/all/src_valid_mar
 
 /* reading */
 
-/* A list of unknown length: asked again with room for what there was, and some more. */
+/* For a list of unknown length, which is asked for again with room for what there was, and some more. NULL: no memory,
+ * and the list is as it was. */
+static void *with_room(void *list, size_t count, size_t *max, size_t size)
+{
+        *max = count + 64;
+        return reallocarray(list, *max, size);
+}
+
 static int read_addresses(struct netlink *netlink, int ifindex, struct plan_state *current)
 {
         struct prefix *list = NULL;
-        size_t max = 0, count = 16;
+        size_t max = 0, count = 0;
         int error;
 
         do {
-                max = count + 16;
-                struct prefix *larger = reallocarray(list, max, sizeof *list);
-                error = larger ? 0 : -ENOMEM;
+                struct prefix *larger = with_room(list, count, &max, sizeof *list);
+                error = larger ? netlink_addresses(netlink, ifindex, larger, max, &count) : -ENOMEM;
                 if (larger) list = larger;
-                if (!error) error = netlink_addresses(netlink, ifindex, list, max, &count);
         } while (error == -ENOBUFS);
         for (size_t i = 0; !error && i < count; i++) {
                 struct plan_item item = { .kind = PLAN_ADDRESS, .prefix = list[i] };
@@ -37,15 +42,13 @@ static int read_routes(struct netlink *netlink, int ifindex, const struct plan_s
                        struct plan_state *current)
 {
         struct link_route *list = NULL;
-        size_t max = 0, count = 64;
+        size_t max = 0, count = 0;
         int error;
 
         do {
-                max = count + 64;
-                struct link_route *larger = reallocarray(list, max, sizeof *list);
-                error = larger ? 0 : -ENOMEM;
+                struct link_route *larger = with_room(list, count, &max, sizeof *list);
+                error = larger ? netlink_routes(netlink, ifindex, larger, max, &count) : -ENOMEM;
                 if (larger) list = larger;
-                if (!error) error = netlink_routes(netlink, ifindex, list, max, &count);
         } while (error == -ENOBUFS);
         for (size_t i = 0; !error && i < count; i++) {
                 struct plan_item item = { .kind = PLAN_ROUTE, .prefix = list[i].prefix, .value = list[i].table };
@@ -93,15 +96,13 @@ static int read_throws_of(struct netlink *netlink, uint8_t family, uint32_t tabl
                           const struct plan_state *wanted, struct plan_state *current)
 {
         struct link_route *list = NULL;
-        size_t max = 0, count = 64;
+        size_t max = 0, count = 0;
         int error;
 
         do {
-                max = count + 64;
-                struct link_route *larger = reallocarray(list, max, sizeof *list);
-                error = larger ? 0 : -ENOMEM;
+                struct link_route *larger = with_room(list, count, &max, sizeof *list);
+                error = larger ? netlink_throws(netlink, family, table, larger, max, &count) : -ENOMEM;
                 if (larger) list = larger;
-                if (!error) error = netlink_throws(netlink, family, table, list, max, &count);
         } while (error == -ENOBUFS);
         for (size_t i = 0; !error && i < count; i++) {
                 struct plan_item item = { .kind = PLAN_THROW, .prefix = list[i].prefix, .value = table };

@@ -101,7 +101,7 @@ void sender_begin(struct engine *engine, struct peer *peer, struct effects *out)
 
         timer_stop(&peer->timers, TIMER_OLD_CHILD);
         peer->exchange.old_heard = old && peer->we_require;
-        if (old && peer->sessions.current->initiator) old->proven = false; /* else the worker did, see accepted() */
+        if (old && peer->sessions.current->initiator) old->proven = false; /* else a worker did: turn_to_next() */
         if (peer->exchange.old_heard) timer_arm(&peer->timers, TIMER_OLD_CHILD, engine->now + OLD_CHILD_INTERVAL);
         sender_publish(engine, peer, out);
 }

@@ -15,8 +15,7 @@
  * A session is taken from the store when a handshake is done and given back, wiped, when it leaves these places and no
  * worker can hold it any more (grace.h); one that a packet of the owner's between begin and commit still uses, at that
  * commit. Workers read the places and what is atomic or never changes, mark a `next` as proven and take `sender` away
- * then; only whoever
- * commits the inbound lane touches the window; all else is the owner's. Pure. */
+ * then; only whoever commits the inbound lane touches the window; all else is the owner's. Pure. */
 #ifndef DAEMON_PROTO_SESSION_H
 #define DAEMON_PROTO_SESSION_H
 

@@ -166,7 +166,7 @@ static bool follow(struct peer *peer, const struct endpoint *from)
 
 /* From here on the other side speaks with a new session, and may have forgotten the ones before: what answers this
  * packet goes by the owner, who makes that one the current. And does it still have what was agreed on in the old one?
- */
+ * Accepted race: an owner that publishes just now may put the old sender back, until it attends to this. */
 static void turn_to_next(struct peer *peer, struct session *next)
 {
         struct session *old = session_upgraded(peer->sessions.current);

@@ -316,4 +316,30 @@ static inline int start_sodium(void **state)
 #define RUN(tests) cmocka_run_group_tests(tests, start_sodium, NULL)
 #define ROWS(rows) (sizeof(rows) / sizeof *(rows))
 
+static inline void check_dropped(struct pair *p, struct side *side, const struct datagram *d, enum drop reason)
+{
+        void *before = snapshot(side);
+        uint64_t drops_before = all_drops(side);
+
+        assert_false(receive(p, side, d));
+        assert_int_equal(p->reason, reason);
+        assert_int_equal(p->fx.count, 0);
+        assert_int_equal(all_drops(side), drops_before + 1);
+        snapshot_check(side, before);
+        free(before);
+}
+
+static inline struct pair *pair_established(void)
+{
+        struct pair *p = pair_new();
+
+        establish(p, &p->a);
+        return p;
+}
+
+static inline bool holds(const struct side *side, const void *secret, size_t len)
+{
+        return memmem(side->memory, side->size, secret, len) != NULL;
+}
+
 #endif

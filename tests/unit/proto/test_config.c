@@ -1,14 +1,6 @@
 /* What the configuration calls do to a running engine, and what they leave alone. */
 #include "tests/unit/proto/pair.h"
 
-static struct pair *pair_established(void)
-{
-        struct pair *p = pair_new();
-
-        establish(p, &p->a);
-        return p;
-}
-
 static void test_memory(void **state)
 {
         const struct engine_config small = { .max_peers = 1 }, many = { .max_peers = 60000, .max_staged = 1 };

@@ -20,13 +20,13 @@ static void test_truncated(void **state)
         for (size_t len = 1; len < offer.plain_len; len++) {
                 struct datagram d = from_a(x, offer.plain, len);
 
-                check_refused(x, x->b, &d, DROP_RX_UPGRADE_BAD, false);
+                check_frame_refused(x, x->b, &d, DROP_RX_UPGRADE_BAD, false);
         }
         memset(offer.plain + offer.plain_len, 0, 64);
         for (size_t more = 1; more <= 64; more++) {
                 struct datagram d = from_a(x, offer.plain, offer.plain_len + more);
 
-                check_refused(x, x->b, &d, DROP_RX_UPGRADE_BAD, false);
+                check_frame_refused(x, x->b, &d, DROP_RX_UPGRADE_BAD, false);
         }
         assert_int_equal(hand(x, x->b, &offer.d), DROP_NONE); /* after all that the real one is taken */
         SAYS(x, x->b, kem ? "ACCEPT+" : "ACCEPT");
@@ -53,7 +53,7 @@ static void test_malformed(void **state)
                 memcpy(plain, offer.plain, sizeof plain);
                 plain[rows[i].at] = rows[i].value;
                 d = from_a(x, plain, sizeof plain);
-                check_refused(x, x->b, &d, DROP_RX_UPGRADE_BAD, false);
+                check_frame_refused(x, x->b, &d, DROP_RX_UPGRADE_BAD, false);
         }
         assert_int_equal(drops(x->b, DROP_RX_UPGRADE_BAD), ROWS(rows));
         adits_free(x);
@@ -71,11 +71,11 @@ static void test_damaged_and_repeated(void **state)
 
                 d.bytes[at] ^= (uint8_t)(1 << at % 8);
                 d.from = endpoint_of("203.0.113.9", 9);
-                check_refused(x, x->b, &d, DROP_RX_BAD_TAG, false);
+                check_frame_refused(x, x->b, &d, DROP_RX_BAD_TAG, false);
         }
         assert_int_equal(hand(x, x->b, &offer.d), DROP_NONE);
         lose(x, x->b);
-        check_refused(x, x->b, &offer.d, DROP_RX_REPLAY, false);
+        check_frame_refused(x, x->b, &offer.d, DROP_RX_REPLAY, false);
         adits_free(x);
 }
 
@@ -157,7 +157,7 @@ static void test_out_of_turn(void **state)
                                 assert_int_equal(hand(x, side, &d), DROP_RX_UPGRADE_BAD); /* its tag */
                                 STATE(side, OFF);
                         } else {
-                                check_refused(x, side, &d, DROP_RX_UPGRADE_UNEXPECTED, true);
+                                check_frame_refused(x, side, &d, DROP_RX_UPGRADE_UNEXPECTED, true);
                         }
                         adits_free(x);
                 }
@@ -175,17 +175,17 @@ static void test_reflected(void **state)
         meet(x, x->a);
         carry(x, x->a);
         words[0] = letter_take(x, x->a); /* HELLO */
-        check_refused(x, x->a, &words[0].d, DROP_RX_UNKNOWN_INDEX, false);
+        check_frame_refused(x, x->a, &words[0].d, DROP_RX_UNKNOWN_INDEX, false);
         d = seal_on(x->b, x->b->peer->sessions.current, words[0].plain, words[0].plain_len);
         hand(x, x->a, &d);
         words[1] = letter_take(x, x->a); /* OFFER: to whoever says HELLO */
-        check_refused(x, x->a, &words[1].d, DROP_RX_UNKNOWN_INDEX, false);
+        check_frame_refused(x, x->a, &words[1].d, DROP_RX_UNKNOWN_INDEX, false);
         d = seal_on(x->b, x->b->peer->sessions.current, words[1].plain, words[1].plain_len);
-        check_refused(x, x->a, &d, DROP_RX_UPGRADE_UNEXPECTED, true);
+        check_frame_refused(x, x->a, &d, DROP_RX_UPGRADE_UNEXPECTED, true);
         hand(x, x->b, &words[1].d);
         words[0] = letter_take(x, x->b); /* ACCEPT */
         d = seal_on(x->a, x->a->peer->sessions.current, words[0].plain, words[0].plain_len);
-        check_refused(x, x->b, &d, DROP_RX_UPGRADE_UNEXPECTED, true);
+        check_frame_refused(x, x->b, &d, DROP_RX_UPGRADE_UNEXPECTED, true);
         hand(x, x->a, &words[0].d);
         carry_all(x);
         STATE(x->a, ESTABLISHED);
@@ -297,10 +297,10 @@ static void test_frames_elsewhere(void **state)
         (void)state;
         upgrade_all(x, x->a);
         d = seal_on(x->a, x->a->peer->sessions.current->child, &hello, 32);
-        check_refused(x, x->b, &d, DROP_RX_NOT_IP, false);
+        check_frame_refused(x, x->b, &d, DROP_RX_NOT_IP, false);
         advance(x, SECONDS(10));
         d = seal_on(x->a, x->a->peer->sessions.current, &hello, 32); /* the child in its parent's place */
-        check_refused(x, x->b, &d, DROP_RX_NOT_IP, false);
+        check_frame_refused(x, x->b, &d, DROP_RX_NOT_IP, false);
         lose(x, x->a);
         lose(x, x->b);
 
@@ -310,7 +310,7 @@ static void test_frames_elsewhere(void **state)
         carry(x, x->a);
         lose(x, x->a);
         d = seal_on(x->a, x->a->peer->sessions.previous, &hello, 32);
-        check_refused(x, x->b, &d, DROP_RX_UPGRADE_UNEXPECTED, false);
+        check_frame_refused(x, x->b, &d, DROP_RX_UPGRADE_UNEXPECTED, false);
         adits_free(x);
 }
 

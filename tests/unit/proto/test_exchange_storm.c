@@ -19,7 +19,7 @@ static void test_seventeenth(void **state)
         lose(x, x->b);
         for (unsigned i = 0; i < 300; i++) { /* and no count goes round */
                 d = seal_frame(x->a, &offer);
-                if (i < 3 || i > 250) check_refused(x, x->b, &d, DROP_RX_UPGRADE_LIMIT, false);
+                if (i < 3 || i > 250) check_frame_refused(x, x->b, &d, DROP_RX_UPGRADE_LIMIT, false);
                 else assert_int_equal(hand(x, x->b, &d), DROP_RX_UPGRADE_LIMIT);
         }
         assert_int_equal(drops(x->b, DROP_RX_UPGRADE_LIMIT), 300);

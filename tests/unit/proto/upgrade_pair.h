@@ -399,8 +399,8 @@ static inline void allow(const struct side *side, void *before, struct session *
         ALLOW(side->peer->exchange.heard);
 }
 
-static inline void check_refused(struct adits *x, struct side *side, const struct datagram *d, enum drop reason,
-                                 bool is_frame)
+static inline void check_frame_refused(struct adits *x, struct side *side, const struct datagram *d, enum drop reason,
+                                       bool is_frame)
 {
         void *before = snapshot(side);
         uint64_t drops_before = all_drops(side);
@@ -430,11 +430,6 @@ static inline struct adits *said(bool known, bool kem, struct letter *word)
         *word = letter_take(x, x->a);
         x->a->peer->sessions.current->send_counter = 100;
         return x;
-}
-
-static inline bool holds(const struct side *side, const void *secret, size_t len)
-{
-        return memmem(side->memory, side->size, secret, len) != NULL;
 }
 
 static inline uint64_t no_clock(void)

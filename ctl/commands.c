@@ -156,7 +156,7 @@ const struct command commands[] = {
           command_key_set },
         { "save", "NAME [FILE]", "Write a running link to its file",
           "To FILE, or the file that the link was brought up from, or /etc/adit/NAME.conf. What is only in that file\n"
-          "(DNS, PreUp and its like, SaveConfig, PrivateKeyFile, PresharedKeyFile) is kept; comments are not. The file "
+          "(PreUp and its like, SaveConfig, PrivateKeyFile, PresharedKeyFile) is kept; comments are not. The file "
           "is\n"
           "replaced whole, and only its owner can read it.\n\n"
           "Examples:\n"

@@ -43,6 +43,23 @@ static int merge_prefixes(struct conf_prefix **end, const struct prefix *list, s
         return STATUS_OK;
 }
 
+static int merge_dns(struct conf *conf, const struct host_state *host, struct pool *pool)
+{
+        struct conf_line **end = &conf->dns;
+
+        for (size_t i = 0; i < host->dns_count; i++, end = &(*end)->next) {
+                const struct host_dns *dns = &host->dns[i];
+                struct writer text = { .size = strlen(dns->text) + 2 };
+                *end = pool_alloc(pool, sizeof **end);
+                text.text = pool_alloc(pool, text.size);
+                if (!*end || !text.text) return complain_memory();
+                writer_print(&text, "%s%s", dns->kind == DNS_ROUTE_DOMAIN ? "~" : "", dns->text);
+                (*end)->text = text.text;
+        }
+        *end = NULL;
+        return STATUS_OK;
+}
+
 /* Records are mostly in the order of the peers: the search goes on where the last one ended. */
 static void merge_endpoints(struct live *live)
 {
@@ -79,8 +96,13 @@ static int merge(struct live *live, struct pool *pool)
         conf->flags &= ~(unsigned)CONF_HAS_FWMARK;
         if (conf->fwmark) conf->flags |= CONF_HAS_FWMARK;
         if (!conf->workers) conf->flags &= ~(unsigned)CONF_HAS_WORKERS;
+        conf->kill_switch = live->host.kill_switch;
+        conf->masquerade = live->host.masquerade;
+        conf->forward = live->host.forward;
         status = merge_prefixes(&conf->addresses, live->host.addresses, live->host.address_count, pool);
-        return status ? status : merge_prefixes(&conf->excluded, live->host.excluded, live->host.excluded_count, pool);
+        if (!status) status = merge_prefixes(&conf->excluded, live->host.excluded, live->host.excluded_count, pool);
+        if (!status) status = merge_prefixes(&conf->forwards, live->host.forwards, live->host.forward_count, pool);
+        return status ? status : merge_dns(conf, &live->host, pool);
 }
 
 static int parse(struct live *live, struct pool *pool, const int fds[CONTROL_FDS])

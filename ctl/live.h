@@ -1,7 +1,7 @@
 /* A running link as adit sees it: one struct conf with what the tunnel process says (keys, ports, peers, status) and
- * what the keeper says (addresses, ExcludedIPs, MTU, Table, endpoints by name), and the way to change it: both halves
- * in one CONTROL_APPLY, made from one generation, so that an edit never undoes another's. Every function says what went
- * wrong and returns a status of command.h. */
+ * what the keeper says (addresses, ExcludedIPs, DNS, kill switch, gateway, MTU, Table, endpoints by name), and the way
+ * to change it: both halves in one CONTROL_APPLY, made from one generation, so that an edit never undoes another's.
+ * Every function says what went wrong and returns a status of command.h. */
 #ifndef CTL_LIVE_H
 #define CTL_LIVE_H
 

@@ -1,5 +1,4 @@
-/* save: the live link as a tunnel.conf. What is only in the file (DNS, hooks, SaveConfig, key files) is kept from it.
- */
+/* save: the live link as a tunnel.conf. What is only in the file (hooks, SaveConfig, key files) is kept from it. */
 #include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/live.h"
@@ -48,7 +47,6 @@ static int keep_of_file(struct conf *conf, bool managed, const char *path, struc
                 complain(0, "%s", message);
                 return complain(STATUS_FAILED, "nothing was written; mend this file, or save to another one");
         }
-        conf->dns = file.dns;
         conf->pre_up = file.pre_up;
         conf->post_up = file.post_up;
         conf->pre_down = file.pre_down;
@@ -57,6 +55,11 @@ static int keep_of_file(struct conf *conf, bool managed, const char *path, struc
         if (!managed) {
                 conf->addresses = file.addresses;
                 conf->excluded = file.excluded;
+                conf->dns = file.dns;
+                conf->kill_switch = file.kill_switch;
+                conf->masquerade = file.masquerade;
+                conf->forward = file.forward;
+                conf->forwards = file.forwards;
                 conf->mtu = file.mtu;
                 conf->table = file.table;
         }

@@ -52,6 +52,18 @@ struct host_endpoint {
         uint16_t port;                    /* host byte order */
 };
 
+/* Of names looked up while the link is up. A domain is searched, and goes to the link's servers; a route domain (~) only
+ * goes there. */
+enum host_dns_kind { DNS_SERVER, DNS_DOMAIN, DNS_ROUTE_DOMAIN };
+struct host_dns {
+        enum host_dns_kind kind;
+        const char *text; /* a literal address; a domain, without its ~, "." for all */
+};
+
+/* What is forwarded between the link and other interfaces: whatever the host forwards anyway, nothing, everything, or
+ * what comes from or goes to the networks named. */
+enum host_forward { FORWARD_UNSET, FORWARD_NO, FORWARD_YES, FORWARD_NETWORKS };
+
 /* What the host should look like for one link: a function of its config. */
 struct host_state {
         bool managed;     /* false: the link's addresses, MTU and state belong to the user (wg-quick) */
@@ -67,6 +79,13 @@ struct host_state {
         size_t excluded_count;
         struct host_endpoint *endpoints;
         size_t endpoint_count;
+        struct host_dns *dns; /* in the order of the config */
+        size_t dns_count;
+        bool kill_switch; /* nothing leaves but through the link, to the endpoints, and to what is excluded */
+        bool masquerade;  /* what comes through the link leaves with this host's address */
+        enum host_forward forward;
+        struct prefix *forwards; /* FORWARD_NETWORKS: on this side of the link */
+        size_t forward_count;
 };
 
 #endif

@@ -139,6 +139,21 @@ bool host_parse(union socket_address *out, struct span host, const char **why)
         }
 }
 
+bool dns_parse(enum host_dns_kind *out, struct span word)
+{
+        union socket_address address;
+        struct span domain = word;
+        const char *why;
+
+        *out = DNS_ROUTE_DOMAIN;
+        if (word.len && word.text[0] == '~') {
+                domain = span_until(word.text + 1, word.text + word.len);
+                return span_is(domain, ".") || host_name_valid(domain);
+        }
+        *out = host_name_valid(word) ? DNS_DOMAIN : DNS_SERVER;
+        return host_parse(&address, word, &why);
+}
+
 /* [host]:port, or host:port where the last colon counts, as wg reads it. */
 static bool endpoint_split(struct span in, struct span *host, struct span *port)
 {

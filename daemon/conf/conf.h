@@ -94,6 +94,9 @@ struct conf {
         uint32_t mtu;                  /* 0: automatic */
         int64_t table;                 /* TABLE_AUTO, TABLE_OFF or a number */
         struct conf_line *dns, *pre_up, *post_up, *pre_down, *post_down;
+        bool kill_switch, masquerade;
+        enum host_forward forward;
+        struct conf_prefix *forwards; /* FORWARD_NETWORKS */
 
         /* status, in a UAPI get */
         struct key public_key; /* the private key's; zero without one */
@@ -115,8 +118,8 @@ static inline size_t conf_pool_size(size_t len)
         return 4096 + 32 * len;
 }
 
-/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, ExcludedIPs, Name, Upgrade,
- * PostQuantum, Workers). Key names and section names without regard to case, '#' comments, lists by comma, a repeated
+/* Parses tunnel.conf: wg-quick's format and Adit's keys (PrivateKeyFile, PresharedKeyFile, ExcludedIPs, KillSwitch,
+ * Masquerade, Forward, Name, Upgrade, PostQuantum, Workers). Key names and section names without regard to case, '#' comments, lists by comma, a repeated
  * list appends (DNS: a line for each element). False: *error says why, and *out is not to be used. Refused are: unknown
  * keys and sections, a peer without PublicKey or twice, a Name twice, a policy_conflict(), no [Interface] or two,
  * values out of range. A key given again replaces what it said before. *out has CONF_REPLACE_PEERS, and each peer
@@ -135,7 +138,8 @@ void writer_print(struct writer *out, const char *format, ...) __attribute__((fo
 void conf_format(const struct conf *conf, struct writer *out);
 
 /* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), what is excluded of
- * them (none twice; who applies them takes it out), endpoints, fwmark. A default route needs a mark if Table is
+ * them (none twice; who applies them takes it out), endpoints, fwmark, DNS (its texts are the conf's), kill switch and
+ * gateway. A default route needs a mark if Table is
  * automatic; when none is configured, mark_chosen is set and fwmark left 0, for the keeper to choose. A peer with the
  * link's own public key, where that is known, adds nothing. With Table=off the routes are listed, too: who applies them
  * looks at `table`. False: the pool is full. */

@@ -33,6 +33,13 @@ static void print_table(struct writer *out, int64_t table)
         else if (table != TABLE_AUTO) writer_print(out, "Table = %lld\n", (long long)table);
 }
 
+static void print_forward(struct writer *out, const struct conf *conf)
+{
+        if (conf->forward == FORWARD_YES) writer_print(out, "Forward = yes\n");
+        if (conf->forward == FORWARD_NO) writer_print(out, "Forward = no\n");
+        if (conf->forward == FORWARD_NETWORKS) print_prefixes(out, "Forward", conf->forwards);
+}
+
 static void print_interface(struct writer *out, const struct conf *conf)
 {
         writer_print(out, "[Interface]\n");
@@ -48,6 +55,9 @@ static void print_interface(struct writer *out, const struct conf *conf)
         if (conf->flags & CONF_HAS_WORKERS && conf->workers) writer_print(out, "Workers = %u\n", conf->workers);
         if (conf->flags & CONF_HAS_WORKERS && !conf->workers) writer_print(out, "Workers = auto\n");
         print_lines(out, "DNS", conf->dns);
+        if (conf->kill_switch) writer_print(out, "KillSwitch = yes\n");
+        if (conf->masquerade) writer_print(out, "Masquerade = yes\n");
+        print_forward(out, conf);
         print_lines(out, "PreUp", conf->pre_up);
         print_lines(out, "PostUp", conf->post_up);
         print_lines(out, "PreDown", conf->pre_down);

@@ -1,5 +1,5 @@
-#include "daemon/conf/conf.h"
 #include "daemon/conf/set.h"
+#include "daemon/conf/text.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -91,6 +91,22 @@ static bool collect_endpoints(const struct conf *conf, const struct key *own, st
         return true;
 }
 
+static bool collect_dns(const struct conf *conf, struct host_state *out, struct pool *pool)
+{
+        size_t count = 0;
+
+        for (const struct conf_line *line = conf->dns; line; line = line->next)
+                count++;
+        if (!(out->dns = pool_alloc(pool, count * sizeof *out->dns))) return false;
+        for (const struct conf_line *line = conf->dns; line; line = line->next) {
+                struct host_dns *dns = &out->dns[out->dns_count];
+                if (!dns_parse(&dns->kind, (struct span){ line->text, strlen(line->text) })) continue;
+                dns->text = line->text + (dns->kind == DNS_ROUTE_DOMAIN);
+                out->dns_count++;
+        }
+        return true;
+}
+
 static bool is_excluded(const struct host_state *host, const struct prefix *prefix)
 {
         for (size_t i = 0; i < host->excluded_count; i++)
@@ -107,12 +123,19 @@ static bool has_default_route(const struct host_state *host)
 
 bool conf_host_state(const struct conf *conf, struct host_state *out, struct pool *pool)
 {
-        struct host_state host = { .managed = true, .mtu = conf->mtu, .table = conf->table, .fwmark = conf->fwmark };
+        struct host_state host = { .managed = true,
+                                   .mtu = conf->mtu,
+                                   .table = conf->table,
+                                   .fwmark = conf->fwmark,
+                                   .kill_switch = conf->kill_switch,
+                                   .masquerade = conf->masquerade,
+                                   .forward = conf->forward };
         struct key public_key;
         const struct key *own = conf_public_key(conf, &public_key) ? &public_key : NULL;
 
         if (!collect(conf->addresses, &host.addresses, &host.address_count, pool) ||
             !collect(conf->excluded, &host.excluded, &host.excluded_count, pool) ||
+            !collect(conf->forwards, &host.forwards, &host.forward_count, pool) || !collect_dns(conf, &host, pool) ||
             !collect_routes(conf, own, &host, pool) || !collect_endpoints(conf, own, &host, pool))
                 return false;
         host.mark_chosen = !host.fwmark && host.table == TABLE_AUTO && has_default_route(&host);

@@ -150,22 +150,27 @@ static bool add_addresses(struct parser *parser, struct span value)
         return true;
 }
 
-static bool add_excluded_ips(struct parser *parser, struct span value)
+static bool append_networks(struct parser *parser, struct span value, struct conf_prefix ***end)
 {
         const char *why;
 
         while (value.len) {
                 struct span item = span_trim(span_cut(&value, ','));
-                struct conf_prefix *excluded = pool_alloc(parser->pool, sizeof *excluded);
+                struct conf_prefix *network = pool_alloc(parser->pool, sizeof *network);
 
-                if (!excluded) return parse_fail_full(parser);
-                if (!prefix_parse(&excluded->prefix, item.text, item.len, &why))
+                if (!network) return parse_fail_full(parser);
+                if (!prefix_parse(&network->prefix, item.text, item.len, &why))
                         return parse_fail_value(parser, item, why);
-                prefix_mask(&excluded->prefix);
-                *parser->excluded_end = excluded;
-                parser->excluded_end = &excluded->next;
+                prefix_mask(&network->prefix);
+                **end = network;
+                *end = &network->next;
         }
         return true;
+}
+
+static bool add_excluded_ips(struct parser *parser, struct span value)
+{
+        return append_networks(parser, value, &parser->excluded_end);
 }
 
 static bool set_mtu(struct parser *parser, struct span value)
@@ -202,16 +207,50 @@ static bool set_table(struct parser *parser, struct span value)
 
 static bool add_dns(struct parser *parser, struct span value)
 {
-        union socket_address address;
+        enum host_dns_kind kind;
         struct span word;
-        const char *why;
 
         while (next_word(&value, &word)) {
-                if (!host_parse(&address, word, &why))
-                        return parse_fail_value(parser, word, "a DNS server is an address, a search domain is a name");
+                if (!dns_parse(&kind, word))
+                        return parse_fail_value(parser, word,
+                                                "a DNS server is an address, a search domain is a name; ~ and a name "
+                                                "is a domain that is looked up there and not searched");
                 if (!append_line(parser, word, &parser->dns_end)) return false;
         }
         return true;
+}
+
+static bool set_yes(struct parser *parser, struct span value, bool *out)
+{
+        *out = span_is_nocase(value, "yes");
+        return *out || span_is_nocase(value, "no") || parse_fail_value(parser, value, "yes or no is wanted");
+}
+
+static bool set_kill_switch(struct parser *parser, struct span value)
+{
+        return set_yes(parser, value, &parser->conf->kill_switch);
+}
+
+static bool set_masquerade(struct parser *parser, struct span value)
+{
+        return set_yes(parser, value, &parser->conf->masquerade);
+}
+
+/* Networks add up over lines; with yes and no, the last line counts. */
+static bool set_forward(struct parser *parser, struct span value)
+{
+        struct conf *conf = parser->conf;
+        bool yes = span_is_nocase(value, "yes");
+
+        if (!value.len) return parse_fail_value(parser, value, "yes, no, or the networks on this side are wanted");
+        if (yes || span_is_nocase(value, "no")) {
+                conf->forward = yes ? FORWARD_YES : FORWARD_NO;
+                conf->forwards = NULL;
+                parser->forwards_end = &conf->forwards;
+                return true;
+        }
+        conf->forward = FORWARD_NETWORKS;
+        return append_networks(parser, value, &parser->forwards_end);
 }
 
 static bool add_pre_up(struct parser *parser, struct span value)
@@ -356,6 +395,9 @@ const struct key_row key_rows[] = {
         { SECTION_INTERFACE, "Table", set_table },
         { SECTION_INTERFACE, "Workers", set_workers },
         { SECTION_INTERFACE, "DNS", add_dns },
+        { SECTION_INTERFACE, "KillSwitch", set_kill_switch },
+        { SECTION_INTERFACE, "Masquerade", set_masquerade },
+        { SECTION_INTERFACE, "Forward", set_forward },
         { SECTION_INTERFACE, "PreUp", add_pre_up },
         { SECTION_INTERFACE, "PostUp", add_post_up },
         { SECTION_INTERFACE, "PreDown", add_pre_down },

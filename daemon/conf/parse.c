@@ -187,6 +187,7 @@ bool conf_parse_files(struct conf *out, struct pool *pool, const char *text, siz
         parser.places_end = &parser.places;
         parser.addresses_end = &out->addresses;
         parser.excluded_end = &out->excluded;
+        parser.forwards_end = &out->forwards;
         parser.dns_end = &out->dns;
         parser.pre_up_end = &out->pre_up;
         parser.post_up_end = &out->post_up;

@@ -37,7 +37,7 @@ struct parser {
         size_t peer_count, name_count;
 
         const char *key; /* of the present line, as the table spells it */
-        struct conf_prefix **addresses_end, **excluded_end;
+        struct conf_prefix **addresses_end, **excluded_end, **forwards_end;
         struct conf_line **dns_end, **pre_up_end, **post_up_end, **pre_down_end, **post_down_end;
         struct key_file **files_end, *last_file;
 };

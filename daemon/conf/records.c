@@ -6,7 +6,15 @@
 
 /* One link record comes first and says how many of each kind follow, in the order of the enum. Byte order and layout
  * are the machine's. Every byte has one meaning, so what is read and written again is the same bytes. */
-enum record_type { RECORD_LINK = 1, RECORD_ADDRESS, RECORD_ROUTE, RECORD_EXCLUDED, RECORD_ENDPOINT };
+enum record_type {
+        RECORD_LINK = 1,
+        RECORD_ADDRESS,
+        RECORD_ROUTE,
+        RECORD_EXCLUDED,
+        RECORD_FORWARD,
+        RECORD_ENDPOINT,
+        RECORD_DNS
+};
 
 struct record_header {
         uint32_t type, length; /* of the payload */
@@ -16,7 +24,10 @@ struct record_link {
         int64_t table;
         uint32_t managed, mark_chosen; /* 0 or 1 */
         uint32_t mtu, fwmark;
-        uint32_t addresses, routes, excluded, endpoints;
+        uint32_t kill_switch, masquerade; /* 0 or 1 */
+        uint32_t forward;                 /* enum host_forward */
+        uint32_t addresses, routes, excluded, forwards, endpoints, dns;
+        uint32_t zero;
 };
 
 struct record_prefix {
@@ -29,16 +40,23 @@ struct record_endpoint {
         char host[HOST_NAME_MAX_LEN + 1]; /* zeroes after its end */
 };
 
-static_assert(sizeof(struct record_link) == 40 && sizeof(struct record_prefix) == 18, "no padding");
+struct record_dns {
+        uint32_t kind;                    /* enum host_dns_kind */
+        char text[HOST_NAME_MAX_LEN + 3]; /* zeroes after its end */
+};
+
+static_assert(sizeof(struct record_link) == 64 && sizeof(struct record_dns) == 260, "no padding");
+static_assert(sizeof(struct record_prefix) == 18, "no padding");
 static_assert(sizeof(struct record_endpoint) == 288, "no padding");
 static_assert(AF_INET < 256 && AF_INET6 < 256, "a family is a byte");
 
 size_t records_size(const struct host_state *host)
 {
-        size_t prefixes = host->address_count + host->route_count + host->excluded_count;
+        size_t prefixes = host->address_count + host->route_count + host->excluded_count + host->forward_count;
 
-        return 8 * (1 + prefixes + host->endpoint_count) + sizeof(struct record_link) +
-               sizeof(struct record_prefix) * prefixes + sizeof(struct record_endpoint) * host->endpoint_count;
+        return 8 * (1 + prefixes + host->endpoint_count + host->dns_count) + sizeof(struct record_link) +
+               sizeof(struct record_prefix) * prefixes + sizeof(struct record_endpoint) * host->endpoint_count +
+               sizeof(struct record_dns) * host->dns_count;
 }
 
 static void put(uint8_t **out, uint32_t type, const void *payload, uint32_t length)
@@ -68,6 +86,14 @@ static void put_endpoint(uint8_t **out, const struct host_endpoint *endpoint)
         put(out, RECORD_ENDPOINT, &record, sizeof record);
 }
 
+static void put_dns(uint8_t **out, const struct host_dns *dns)
+{
+        struct record_dns record = { .kind = dns->kind };
+
+        memcpy(record.text, dns->text, strnlen(dns->text, sizeof record.text - 1));
+        put(out, RECORD_DNS, &record, sizeof record);
+}
+
 void records_write(const struct host_state *host, uint8_t *out)
 {
         struct record_link link = {
@@ -78,8 +104,13 @@ void records_write(const struct host_state *host, uint8_t *out)
                 .fwmark = host->fwmark,
                 .addresses = (uint32_t)host->address_count,
                 .routes = (uint32_t)host->route_count,
+                .kill_switch = host->kill_switch,
+                .masquerade = host->masquerade,
+                .forward = host->forward,
                 .excluded = (uint32_t)host->excluded_count,
+                .forwards = (uint32_t)host->forward_count,
                 .endpoints = (uint32_t)host->endpoint_count,
+                .dns = (uint32_t)host->dns_count,
         };
 
         put(&out, RECORD_LINK, &link, sizeof link);
@@ -89,8 +120,12 @@ void records_write(const struct host_state *host, uint8_t *out)
                 put_prefix(&out, RECORD_ROUTE, &host->routes[i]);
         for (size_t i = 0; i < host->excluded_count; i++)
                 put_prefix(&out, RECORD_EXCLUDED, &host->excluded[i]);
+        for (size_t i = 0; i < host->forward_count; i++)
+                put_prefix(&out, RECORD_FORWARD, &host->forwards[i]);
         for (size_t i = 0; i < host->endpoint_count; i++)
                 put_endpoint(&out, &host->endpoints[i]);
+        for (size_t i = 0; i < host->dns_count; i++)
+                put_dns(&out, &host->dns[i]);
 }
 
 struct reader {
@@ -129,9 +164,15 @@ static bool get_link(struct reader *in, struct record_link *link)
         if (link->mark_chosen > 1) return fail(in, "mark_chosen is 0 or 1");
         if (link->mtu && (link->mtu < MTU_MIN || link->mtu > MTU_MAX)) return fail(in, "the MTU is out of range");
         if (link->table < TABLE_OFF || link->table > UINT32_MAX) return fail(in, "the table is out of range");
+        if (link->kill_switch > 1 || link->masquerade > 1) return fail(in, "kill_switch and masquerade are 0 or 1");
+        if (link->forward > FORWARD_NETWORKS) return fail(in, "forward is out of range");
+        if (link->forwards && link->forward != FORWARD_NETWORKS) return fail(in, "networks to forward, but no such wish");
+        if (link->zero) return fail(in, "the link record does not end in zero");
         /* before anything is allocated: what the counts say is what is there */
-        wanted = (8 + sizeof(struct record_prefix)) * ((uint64_t)link->addresses + link->routes + link->excluded) +
-                 (8 + sizeof(struct record_endpoint)) * (uint64_t)link->endpoints;
+        wanted = (8 + sizeof(struct record_prefix)) *
+                         ((uint64_t)link->addresses + link->routes + link->excluded + link->forwards) +
+                 (8 + sizeof(struct record_endpoint)) * (uint64_t)link->endpoints +
+                 (8 + sizeof(struct record_dns)) * (uint64_t)link->dns;
         if (wanted > in->left) return fail(in, "the records end too early");
         if (wanted < in->left) return fail(in, "bytes after the last record");
         return true;
@@ -179,6 +220,27 @@ static bool get_endpoint(struct reader *in, struct host_endpoint *out)
         return true;
 }
 
+static bool get_dns(struct reader *in, struct host_dns *out, struct pool *pool)
+{
+        struct record_dns record;
+        enum host_dns_kind kind;
+        size_t len, tilde;
+
+        if (!get(in, RECORD_DNS, &record, sizeof record)) return false;
+        len = strnlen(record.text, sizeof record.text);
+        if (len == sizeof record.text) return fail(in, "a DNS text without an end");
+        for (size_t i = len; i < sizeof record.text; i++)
+                if (record.text[i]) return fail(in, "bytes after a DNS text");
+        tilde = record.kind == DNS_ROUTE_DOMAIN;
+        memmove(record.text + tilde, record.text, len);
+        if (tilde) record.text[0] = '~';
+        if (!dns_parse(&kind, (struct span){ record.text, len + tilde }) || kind != record.kind)
+                return fail(in, "neither a DNS server nor a domain");
+        out->kind = kind;
+        out->text = pool_strndup(pool, record.text + tilde, len);
+        return out->text || fail(in, "the configuration is too large");
+}
+
 static bool get_all(struct reader *in, struct host_state *out, struct pool *pool)
 {
         struct record_link link;
@@ -192,14 +254,21 @@ static bool get_all(struct reader *in, struct host_state *out, struct pool *pool
                 .fwmark = link.fwmark,
                 .address_count = link.addresses,
                 .route_count = link.routes,
+                .kill_switch = link.kill_switch,
+                .masquerade = link.masquerade,
+                .forward = link.forward,
                 .excluded_count = link.excluded,
+                .forward_count = link.forwards,
                 .endpoint_count = link.endpoints,
+                .dns_count = link.dns,
         };
         out->addresses = pool_alloc(pool, out->address_count * sizeof *out->addresses);
         out->routes = pool_alloc(pool, out->route_count * sizeof *out->routes);
         out->excluded = pool_alloc(pool, out->excluded_count * sizeof *out->excluded);
+        out->forwards = pool_alloc(pool, out->forward_count * sizeof *out->forwards);
         out->endpoints = pool_alloc(pool, out->endpoint_count * sizeof *out->endpoints);
-        if (!out->addresses || !out->routes || !out->excluded || !out->endpoints)
+        out->dns = pool_alloc(pool, out->dns_count * sizeof *out->dns);
+        if (!out->addresses || !out->routes || !out->excluded || !out->forwards || !out->endpoints || !out->dns)
                 return fail(in, "the configuration is too large");
 
         for (size_t i = 0; i < out->address_count; i++)
@@ -208,8 +277,12 @@ static bool get_all(struct reader *in, struct host_state *out, struct pool *pool
                 if (!get_prefix(in, RECORD_ROUTE, &out->routes[i])) return false;
         for (size_t i = 0; i < out->excluded_count; i++)
                 if (!get_prefix(in, RECORD_EXCLUDED, &out->excluded[i])) return false;
+        for (size_t i = 0; i < out->forward_count; i++)
+                if (!get_prefix(in, RECORD_FORWARD, &out->forwards[i])) return false;
         for (size_t i = 0; i < out->endpoint_count; i++)
                 if (!get_endpoint(in, &out->endpoints[i])) return false;
+        for (size_t i = 0; i < out->dns_count; i++)
+                if (!get_dns(in, &out->dns[i], pool)) return false;
         return true;
 }
 

@@ -27,6 +27,9 @@ bool number_parse_hex(struct span span, uint64_t max, uint64_t *out);
  * scope, if any, is a number; an IPv4-mapped one becomes IPv4, for our IPv6 socket carries IPv6 only. */
 bool host_parse(union socket_address *out, struct span host, const char **why);
 
+/* A server's literal address, a domain, or ~ and a domain ("~.": all names). */
+bool dns_parse(enum host_dns_kind *out, struct span word);
+
 /* Fills `out` with the value as an error may quote it: control characters replaced, long ones cut, what could be a key
  * hidden. */
 enum { QUOTE_TEXT = 72 };

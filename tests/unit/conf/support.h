@@ -159,6 +159,13 @@ static inline void random_interface(struct conf *conf)
                 conf->dns->text = random_word(LETTERS, 20);
         }
         if (random_below(2)) conf->flags |= CONF_SAVE_CONFIG;
+        conf->kill_switch = random_below(2);
+        conf->masquerade = random_below(2);
+        conf->forward = (enum host_forward)random_below(4);
+        if (conf->forward == FORWARD_NETWORKS) {
+                conf->forwards = pool_alloc(&pool, sizeof *conf->forwards);
+                conf->forwards->prefix = random_prefix(true);
+        }
 }
 
 /* tunnel: everything that tunnel.conf knows; else what a UAPI set does. */
@@ -233,6 +240,10 @@ static inline void assert_same_conf(const struct conf *a, const struct conf *b)
         assert_int_equal(a->fwmark, b->fwmark);
         assert_same_prefixes(a->addresses, b->addresses);
         assert_same_prefixes(a->excluded, b->excluded);
+        assert_same_prefixes(a->forwards, b->forwards);
+        assert_int_equal(a->forward, b->forward);
+        assert_int_equal(a->kill_switch, b->kill_switch);
+        assert_int_equal(a->masquerade, b->masquerade);
         assert_int_equal(a->mtu, b->mtu);
         assert_int_equal(a->table, b->table);
         assert_same_lines(a->dns, b->dns);

@@ -140,10 +140,17 @@ static void test_host_state(void **state)
 {
         static const char in[] =
                 "[Interface]\nAddress=10.0.0.1/24, fd00::1/64, 10.0.0.1/24, 10.0.0.1/25\nMTU=1380\n"
-                "Table=77\nExcludedIPs = 10.1.7.3/24 ,10.1.7.0/24\nexcludedips=fd01::/64, 192.0.2.1\nExcludedIPs "
+                "Table=77\nDNS = 192.0.2.53, ~., ~corp.example lan.example fe80::53%eth0\nKillSwitch = yes\n"
+                "Forward = 10.0.0.0/16, 10.0.3.0/16\n"
+                "ExcludedIPs = 10.1.7.3/24 ,10.1.7.0/24\nexcludedips=fd01::/64, 192.0.2.1\nExcludedIPs "
                 "=\n" PEER(KEY_B) "AllowedIPs=10.1.0.0/16, 10.1.2.3/16, fd01::/48\n"
                                   "Endpoint=berlin.example:4500\n" PEER(
                                           KEY_C) "AllowedIPs=fd01::/48, 10.2.0.0/16\nEndpoint=[fe80::1%eth0]:80\n";
+        static const struct host_dns dns[] = { { DNS_SERVER, "192.0.2.53" },
+                                               { DNS_ROUTE_DOMAIN, "." },
+                                               { DNS_ROUTE_DOMAIN, "corp.example" },
+                                               { DNS_DOMAIN, "lan.example" },
+                                               { DNS_SERVER, "fe80::53%eth0" } };
         struct conf_error error;
         struct host_state host;
         struct conf conf;
@@ -158,6 +165,14 @@ static void test_host_state(void **state)
         assert_prefixes(host.addresses, host.address_count, "10.0.0.1/24 fd00::1/64 10.0.0.1/25");
         assert_prefixes(host.routes, host.route_count, "10.1.0.0/16 fd01::/48 10.2.0.0/16");
         assert_prefixes(host.excluded, host.excluded_count, "10.1.7.0/24 fd01::/64 192.0.2.1/32");
+        assert_true(host.kill_switch && !host.masquerade);
+        assert_int_equal(host.forward, FORWARD_NETWORKS);
+        assert_prefixes(host.forwards, host.forward_count, "10.0.0.0/16");
+        assert_int_equal(host.dns_count, sizeof dns / sizeof *dns);
+        for (size_t i = 0; i < host.dns_count; i++) {
+                assert_int_equal(host.dns[i].kind, dns[i].kind);
+                assert_string_equal(host.dns[i].text, dns[i].text);
+        }
         assert_int_equal(host.endpoint_count, 2);
         assert_string_equal(host.endpoints[0].host, "berlin.example");
         assert_int_equal(host.endpoints[0].port, 4500);

@@ -16,6 +16,10 @@ static bool parse(const char *text)
         "PostQuantum: 'require' excludes Upgrade = off: it is the upgrade that puts ML-KEM into a session's " \
         "keys; change one of the two"
 
+#define DNS_WANTED                                                                                              \
+        "a DNS server is an address, a search domain is a name; ~ and a name is a domain that is looked up there " \
+        "and not searched"
+
 /* What is wrong stands in the given place and is said in just these words. */
 static void test_errors(void **state)
 {
@@ -93,7 +97,19 @@ static void test_errors(void **state)
                 { I "Table = lokal", 2, 9, "Table: 'lokal': a table is auto, off, main, default or 1 to 4294967295" },
                 { I "Table = 0", 2, 9, "Table: '0': a table is auto, off, main, default or 1 to 4294967295" },
                 { I "DNS = 1.1.1.1,  a_b,10.0.0.", 2, 21,
-                  "DNS: '10.0.0.': a DNS server is an address, a search domain is a name" },
+                  "DNS: '10.0.0.': " DNS_WANTED },
+                { I "DNS = ~", 2, 7, "DNS: '~': " DNS_WANTED },
+                { I "DNS = ~1.1.1.1", 2, 7, "DNS: '~1.1.1.1': " DNS_WANTED },
+                { I "DNS = 1.1.1.1, ~a..b", 2, 16, "DNS: '~a..b': " DNS_WANTED },
+                { I "DNS = .", 2, 7, "DNS: '.': " DNS_WANTED },
+                { I "DNS = a;b", 2, 7, "DNS: 'a;b': " DNS_WANTED },
+                { I "KillSwitch = true", 2, 14, "KillSwitch: 'true': yes or no is wanted" },
+                { I "KillSwitch =", 2, 13, "KillSwitch: '': yes or no is wanted" },
+                { I "Masquerade = 1", 2, 14, "Masquerade: '1': yes or no is wanted" },
+                { I "Forward =", 2, 10, "Forward: '': yes, no, or the networks on this side are wanted" },
+                { I "Forward = 10.0.0.0/8, yes", 2, 23,
+                  "Forward: 'yes': an address such as 10.0.0.1/24 or fd00::1/64 is wanted" },
+                { P "Forward = yes", 4, 1, "Forward: a key of [Interface], not of [Peer]" },
                 { I "SaveConfig = yes", 2, 14, "SaveConfig: 'yes': true or false is wanted" },
 
                 { I "[Peer]\n# no key\n", 2, 1, "[Peer]: this peer has no PublicKey; every peer has one" },
@@ -314,6 +330,20 @@ static void test_lists(void **state)
         assert_string_equal(conf.dns->next->next->text, "::1");
         assert_string_equal(conf.post_up->text, "a = b; c");
         assert_string_equal(conf.post_up->next->text, "d");
+
+        assert_true(parse(I "Forward = yes\nForward = 10.9.8.7/8, fd01::/48\nforward=192.0.2.1\nKillSwitch = YES\n"
+                            "Masquerade = no\nMasquerade=yes\nDNS = ~. ~a_b.example, x.\n"));
+        assert_int_equal(conf.forward, FORWARD_NETWORKS);
+        assert_string_equal(prefix_format(&conf.forwards->prefix, text), "10.0.0.0/8");
+        assert_string_equal(prefix_format(&conf.forwards->next->prefix, text), "fd01::/48");
+        assert_string_equal(prefix_format(&conf.forwards->next->next->prefix, text), "192.0.2.1/32");
+        assert_null(conf.forwards->next->next->next);
+        assert_true(conf.kill_switch && conf.masquerade);
+        assert_string_equal(conf.dns->next->text, "~a_b.example");
+        assert_true(parse(I "Forward = 10.9.8.7/8\nForward = no\nKillSwitch=yes\nKillSwitch=no\n"));
+        assert_int_equal(conf.forward, FORWARD_NO);
+        assert_null(conf.forwards);
+        assert_false(conf.kill_switch || conf.masquerade);
 
         assert_true(parse(P "AllowedIPs=\nAllowedIPs = 10.9.8.7/8 , ::/0\nAllowedIPs=fd00::1\n"));
         assert_string_equal(prefix_format(&conf.peers->allowed_ips->prefix, text), "10.0.0.0/8");

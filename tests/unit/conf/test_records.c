@@ -12,17 +12,30 @@ static struct host_state random_host(void)
         host.address_count = random_below(4);
         host.route_count = random_below(6);
         host.excluded_count = random_below(4);
+        host.kill_switch = random_below(2);
+        host.masquerade = random_below(2);
+        host.forward = (enum host_forward)random_below(4);
+        host.forward_count = host.forward == FORWARD_NETWORKS ? random_below(4) : 0;
+        host.dns_count = random_below(4);
         host.endpoint_count = random_below(3);
         host.addresses = pool_alloc(&pool, host.address_count * sizeof *host.addresses);
         host.routes = pool_alloc(&pool, host.route_count * sizeof *host.routes);
         host.excluded = pool_alloc(&pool, host.excluded_count * sizeof *host.excluded);
+        host.forwards = pool_alloc(&pool, host.forward_count * sizeof *host.forwards);
         host.endpoints = pool_alloc(&pool, host.endpoint_count * sizeof *host.endpoints);
+        host.dns = pool_alloc(&pool, host.dns_count * sizeof *host.dns);
         for (size_t i = 0; i < host.address_count; i++)
                 host.addresses[i] = random_prefix(false);
         for (size_t i = 0; i < host.route_count; i++)
                 host.routes[i] = random_prefix(true);
         for (size_t i = 0; i < host.excluded_count; i++)
                 host.excluded[i] = random_prefix(true);
+        for (size_t i = 0; i < host.forward_count; i++)
+                host.forwards[i] = random_prefix(true);
+        for (size_t i = 0; i < host.dns_count; i++) {
+                host.dns[i].kind = (enum host_dns_kind)random_below(3);
+                host.dns[i].text = host.dns[i].kind == DNS_SERVER ? "fe80::53%eth0" : random_word(LETTERS, 60);
+        }
         for (size_t i = 0; i < host.endpoint_count; i++) {
                 random_bytes(host.endpoints[i].public_key, PUBLIC_KEY_LEN);
                 snprintf(host.endpoints[i].host, sizeof host.endpoints[i].host, "%s",
@@ -43,9 +56,19 @@ static void assert_same_host(const struct host_state *a, const struct host_state
         assert_int_equal(a->route_count, b->route_count);
         assert_int_equal(a->excluded_count, b->excluded_count);
         assert_int_equal(a->endpoint_count, b->endpoint_count);
+        assert_int_equal(a->kill_switch, b->kill_switch);
+        assert_int_equal(a->masquerade, b->masquerade);
+        assert_int_equal(a->forward, b->forward);
+        assert_int_equal(a->forward_count, b->forward_count);
+        assert_int_equal(a->dns_count, b->dns_count);
         assert_memory_equal(a->addresses, b->addresses, a->address_count * sizeof *a->addresses);
         assert_memory_equal(a->routes, b->routes, a->route_count * sizeof *a->routes);
         assert_memory_equal(a->excluded, b->excluded, a->excluded_count * sizeof *a->excluded);
+        assert_memory_equal(a->forwards, b->forwards, a->forward_count * sizeof *a->forwards);
+        for (size_t i = 0; i < a->dns_count; i++) {
+                assert_int_equal(a->dns[i].kind, b->dns[i].kind);
+                assert_string_equal(a->dns[i].text, b->dns[i].text);
+        }
         for (size_t i = 0; i < a->endpoint_count; i++) {
                 assert_memory_equal(a->endpoints[i].public_key, b->endpoints[i].public_key, PUBLIC_KEY_LEN);
                 assert_string_equal(a->endpoints[i].host, b->endpoints[i].host);
@@ -156,19 +179,38 @@ static void test_mutations(void **state)
         assert_true(refused > 1000 && accepted > 1000);
 }
 
-/* Each check, by a record that breaks only that. Offsets: header 8, link 40, then header 8 and payload. */
+/* Each check, by a record that breaks only that. Offsets: header 8, link 64, then header 8 and payload. */
 static void test_ranges(void **state)
 {
         struct prefix address = { AF_INET, 24, { 10, 0, 0, 1 } }, route = { AF_INET, 8, { 10 } },
-                      excluded = { AF_INET, 16, { 10, 7 } };
+                      excluded = { AF_INET, 16, { 10, 7 } }, forward = { AF_INET, 16, { 10, 9 } };
         struct host_endpoint endpoint = { .host = "berlin.example", .port = 4500 };
-        const struct host_state host = { true, 1420, 5, 6, false, &address, 1, &route, 1, &excluded, 1, &endpoint, 1 };
+        struct host_dns dns = { DNS_ROUTE_DOMAIN, "example" };
+        const struct host_state host = { .managed = true,
+                                         .mtu = 1420,
+                                         .table = 5,
+                                         .fwmark = 6,
+                                         .addresses = &address,
+                                         .address_count = 1,
+                                         .routes = &route,
+                                         .route_count = 1,
+                                         .excluded = &excluded,
+                                         .excluded_count = 1,
+                                         .endpoints = &endpoint,
+                                         .endpoint_count = 1,
+                                         .dns = &dns,
+                                         .dns_count = 1,
+                                         .forward = FORWARD_NETWORKS,
+                                         .forwards = &forward,
+                                         .forward_count = 1 };
         enum {
                 LINK = 8,
-                ADDRESS = LINK + 40 + 8,
+                ADDRESS = LINK + 64 + 8,
                 ROUTE = ADDRESS + 18 + 8,
                 EXCLUDED = ROUTE + 18 + 8,
-                ENDPOINT = EXCLUDED + 18 + 8
+                FORWARD = EXCLUDED + 18 + 8,
+                ENDPOINT = FORWARD + 18 + 8,
+                DNS = ENDPOINT + 288 + 8
         };
         static const struct {
                 size_t at;
@@ -176,7 +218,7 @@ static void test_ranges(void **state)
                 const char *why;
         } rows[] = {
                 { 0, 2, "a record is of another type than comes here" },
-                { 4, 41, "a record is not of its type's length" },
+                { 4, 65, "a record is not of its type's length" },
                 { LINK + 7, 0x80, "the table is out of range" },
                 { LINK + 4, 1, "the table is out of range" },
                 { LINK + 8, 2, "managed is 0 or 1" },
@@ -186,16 +228,27 @@ static void test_ranges(void **state)
                 { LINK + 15, 1, "mark_chosen is 0 or 1" },
                 { LINK + 17, 1, "the MTU is out of range" },
                 { LINK + 18, 1, "the MTU is out of range" },
-                { LINK + 24, 0, "bytes after the last record" },
-                { LINK + 24, 2, "the records end too early" },
-                { LINK + 27, 0xff, "the records end too early" },
-                { LINK + 31, 0xff, "the records end too early" },
-                { LINK + 32, 0, "bytes after the last record" },
-                { LINK + 32, 2, "the records end too early" },
-                { LINK + 35, 0xff, "the records end too early" },
-                { LINK + 39, 0xff, "the records end too early" },
+                { LINK + 24, 1, NULL },
+                { LINK + 24, 2, "kill_switch and masquerade are 0 or 1" },
+                { LINK + 28, 1, NULL },
+                { LINK + 31, 1, "kill_switch and masquerade are 0 or 1" },
+                { LINK + 32, FORWARD_YES, "networks to forward, but no such wish" },
+                { LINK + 32, FORWARD_NETWORKS + 1, "forward is out of range" },
                 { LINK + 36, 0, "bytes after the last record" },
                 { LINK + 36, 2, "the records end too early" },
+                { LINK + 39, 0xff, "the records end too early" },
+                { LINK + 43, 0xff, "the records end too early" },
+                { LINK + 44, 0, "bytes after the last record" },
+                { LINK + 44, 2, "the records end too early" },
+                { LINK + 47, 0xff, "the records end too early" },
+                { LINK + 48, 0, "bytes after the last record" },
+                { LINK + 51, 0xff, "the records end too early" },
+                { LINK + 52, 0, "bytes after the last record" },
+                { LINK + 52, 2, "the records end too early" },
+                { LINK + 55, 0xff, "the records end too early" },
+                { LINK + 56, 0, "bytes after the last record" },
+                { LINK + 56, 2, "the records end too early" },
+                { LINK + 60, 1, "the link record does not end in zero" },
                 { ADDRESS - 8, 3, "a record is of another type than comes here" },
                 { ADDRESS - 4, 19, "a record is not of its type's length" },
                 { ADDRESS, 1, "an address of an unknown family" },
@@ -205,6 +258,15 @@ static void test_ranges(void **state)
                 { EXCLUDED - 8, 3, "a record is of another type than comes here" },
                 { EXCLUDED + 4, 1, "a route has host bits" },
                 { EXCLUDED + 1, 33, "a prefix is longer than its address" },
+                { FORWARD - 8, 4, "a record is of another type than comes here" },
+                { FORWARD + 4, 1, "a route has host bits" },
+                { DNS, DNS_DOMAIN, NULL },
+                { DNS, DNS_SERVER, "neither a DNS server nor a domain" },
+                { DNS, 3, "neither a DNS server nor a domain" },
+                { DNS + 4, '~', "neither a DNS server nor a domain" },
+                { DNS + 4, ' ', "neither a DNS server nor a domain" },
+                { DNS + 4, 0, "bytes after a DNS text" },
+                { DNS + 4 + 20, 'x', "bytes after a DNS text" },
                 { ENDPOINT + 32, 0, NULL },
                 { ENDPOINT + 34, '/', "not a host name" },
                 { ENDPOINT + 34, 0, "bytes after a host name" },

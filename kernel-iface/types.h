@@ -52,8 +52,8 @@ struct host_endpoint {
         uint16_t port;                    /* host byte order */
 };
 
-/* Of names looked up while the link is up. A domain is searched, and goes to the link's servers; a route domain (~) only
- * goes there. */
+/* Of names looked up while the link is up. A domain is searched, and goes to the link's servers; a route domain (~)
+ * only goes there. */
 enum host_dns_kind { DNS_SERVER, DNS_DOMAIN, DNS_ROUTE_DOMAIN };
 struct host_dns {
         enum host_dns_kind kind;

@@ -166,7 +166,8 @@ static bool get_link(struct reader *in, struct record_link *link)
         if (link->table < TABLE_OFF || link->table > UINT32_MAX) return fail(in, "the table is out of range");
         if (link->kill_switch > 1 || link->masquerade > 1) return fail(in, "kill_switch and masquerade are 0 or 1");
         if (link->forward > FORWARD_NETWORKS) return fail(in, "forward is out of range");
-        if (link->forwards && link->forward != FORWARD_NETWORKS) return fail(in, "networks to forward, but no such wish");
+        if (link->forwards && link->forward != FORWARD_NETWORKS)
+                return fail(in, "networks to forward, but no such wish");
         if (link->zero) return fail(in, "the link record does not end in zero");
         /* before anything is allocated: what the counts say is what is there */
         wanted = (8 + sizeof(struct record_prefix)) *

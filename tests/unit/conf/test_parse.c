@@ -16,7 +16,7 @@ static bool parse(const char *text)
         "PostQuantum: 'require' excludes Upgrade = off: it is the upgrade that puts ML-KEM into a session's " \
         "keys; change one of the two"
 
-#define DNS_WANTED                                                                                              \
+#define DNS_WANTED                                                                                                 \
         "a DNS server is an address, a search domain is a name; ~ and a name is a domain that is looked up there " \
         "and not searched"
 
@@ -96,8 +96,7 @@ static void test_errors(void **state)
                 { I "MTU = 0", 2, 7, "MTU: '0': an MTU is 576 to 65455 bytes; without one it is automatic" },
                 { I "Table = lokal", 2, 9, "Table: 'lokal': a table is auto, off, main, default or 1 to 4294967295" },
                 { I "Table = 0", 2, 9, "Table: '0': a table is auto, off, main, default or 1 to 4294967295" },
-                { I "DNS = 1.1.1.1,  a_b,10.0.0.", 2, 21,
-                  "DNS: '10.0.0.': " DNS_WANTED },
+                { I "DNS = 1.1.1.1,  a_b,10.0.0.", 2, 21, "DNS: '10.0.0.': " DNS_WANTED },
                 { I "DNS = ~", 2, 7, "DNS: '~': " DNS_WANTED },
                 { I "DNS = ~1.1.1.1", 2, 7, "DNS: '~1.1.1.1': " DNS_WANTED },
                 { I "DNS = 1.1.1.1, ~a..b", 2, 16, "DNS: '~a..b': " DNS_WANTED },

@@ -52,7 +52,7 @@ static bool showable(struct span key, struct span value)
 {
         if (!key.len || key.len > KEY_NAME_MAX || !value.len || value.text[0] == '=') return false;
         for (size_t i = 0; i < key.len; i++)
-                if (!isalpha((unsigned char)key.text[i])) return false;
+                if (!isalpha((unsigned char)key.text[i]) && !memchr("-_", key.text[i], 2)) return false;
         return true;
 }
 

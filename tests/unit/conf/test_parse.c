@@ -102,6 +102,8 @@ static void test_errors(void **state)
                 { I "DNS = 1.1.1.1, ~a..b", 2, 16, "DNS: '~a..b': " DNS_WANTED },
                 { I "DNS = .", 2, 7, "DNS: '.': " DNS_WANTED },
                 { I "DNS = a;b", 2, 7, "DNS: 'a;b': " DNS_WANTED },
+                { P "Post-Quantum = off", 4, 1, "Post-Quantum: unknown key of [Peer]; did you mean PostQuantum?" },
+                { I "kill_switch = yes", 2, 1, "kill_switch: unknown key of [Interface]; did you mean KillSwitch?" },
                 { I "KillSwitch = true", 2, 14, "KillSwitch: 'true': yes or no is wanted" },
                 { I "KillSwitch =", 2, 13, "KillSwitch: '': yes or no is wanted" },
                 { I "Masquerade = 1", 2, 14, "Masquerade: '1': yes or no is wanted" },

@@ -15,8 +15,17 @@ struct host_error {
         char text[256];
 };
 
-/* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link). */
-struct host *host_open(const char *link, const char *journal, struct host_error *error);
+/* Hears of each step by which a crash is undone: "rules ipv4 mark 51820 table 51820", removed or (a value) set back. */
+struct host_teller {
+        void (*tell)(void *arg, const char *step, bool removed);
+        void *arg;
+};
+
+/* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link), and
+ * `teller` (NULL: nobody) hears of it. EINVAL: the journal is damaged; EXDEV: it is of another network namespace, which
+ * must be repaired there; when that one is gone, so is what the journal names, and it is removed. */
+struct host *host_open(const char *link, const char *journal, const struct host_teller *teller,
+                       struct host_error *error);
 void host_close(struct host *host); /* changes nothing */
 
 /* Makes the host look like `want`; all or nothing. The link is set up when managed; when not, it must be up to take

@@ -34,37 +34,57 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *arg
         return NL_STOP;
 }
 
-int transact_open(struct netlink *netlink)
+static struct nl_sock *open_socket(void)
 {
+        struct nl_sock *sock = nl_socket_alloc();
         int on = 1;
 
+        if (!sock) return NULL;
+        if (nl_connect(sock, NETLINK_ROUTE)) {
+                nl_socket_free(sock);
+                return NULL;
+        }
+        fcntl(nl_socket_get_fd(sock), F_SETFD, FD_CLOEXEC);
+        /* Ask for each message's length first: a dump comes in pieces larger than libnl's first guess. */
+        nl_socket_enable_msg_peek(sock);
+        /* Kernel 4.20: dumps are sifted there. Without it they are sifted here. */
+        setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+        return sock;
+}
+
+int transact_open(struct netlink *netlink)
+{
         netlink->callbacks = nl_cb_alloc(NL_CB_CUSTOM);
         if (!netlink->callbacks) return -ENOMEM;
-        netlink->socket = nl_socket_alloc();
-        if (!netlink->socket) goto free_callbacks;
-        if (nl_connect(netlink->socket, NETLINK_ROUTE)) goto free_socket;
-        fcntl(nl_socket_get_fd(netlink->socket), F_SETFD, FD_CLOEXEC);
-        /* Ask for each message's length first: a dump comes in pieces larger than libnl's first guess. */
-        nl_socket_enable_msg_peek(netlink->socket);
-        /* Kernel 4.20: dumps are sifted there. Without it they are sifted here. */
-        setsockopt(nl_socket_get_fd(netlink->socket), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+        netlink->socket = open_socket();
+        if (!netlink->socket) {
+                nl_cb_put(netlink->callbacks);
+                return -ENOMEM;
+        }
         nl_cb_set(netlink->callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_valid, netlink);
         nl_cb_set(netlink->callbacks, NL_CB_FINISH, NL_CB_CUSTOM, on_end, netlink);
         nl_cb_set(netlink->callbacks, NL_CB_ACK, NL_CB_CUSTOM, on_end, netlink);
         nl_cb_err(netlink->callbacks, NL_CB_CUSTOM, on_error, netlink);
         return 0;
-
-free_socket:
-        nl_socket_free(netlink->socket);
-free_callbacks:
-        nl_cb_put(netlink->callbacks);
-        return -ENOMEM;
 }
 
 void transact_close(struct netlink *netlink)
 {
         nl_socket_free(netlink->socket);
         nl_cb_put(netlink->callbacks);
+}
+
+/* What was not read would be taken for the answer to the next request. When there is no other socket, that one fails
+ * too (libnl numbers them), and comes here. */
+static int start_anew(struct netlink *netlink, int error)
+{
+        struct nl_sock *fresh = open_socket();
+
+        if (fresh) {
+                nl_socket_free(netlink->socket);
+                netlink->socket = fresh;
+        }
+        return error ? -error : -EIO;
 }
 
 struct nl_msg *transact_message(int type, int flags, void *header, size_t len)
@@ -95,11 +115,12 @@ int transact(struct netlink *netlink, struct nl_msg *msg, transact_visit *visit,
         errno = 0;
         int sent = nl_send_auto(netlink->socket, msg);
         nlmsg_free(msg);
-        if (sent < 0) return errno ? -errno : -EIO;
+        if (sent < 0) return start_anew(netlink, errno);
         while (!netlink->done) {
+                errno = 0;
                 int got = nl_recvmsgs(netlink->socket, netlink->callbacks);
                 if (got == -NLE_DUMP_INTR) disturbed = true;
-                else if (got < 0 && !netlink->done) return -EIO;
+                else if (got < 0 && !netlink->done) return start_anew(netlink, errno);
         }
         if (netlink->error) return netlink->error;
         return disturbed ? -EAGAIN : 0;

@@ -1,7 +1,8 @@
 # make            build/aditd and build/adit, no root needed        make demo   see it work (root)
 # make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
 # make bench      measure it beside others (root)                   make bench-scale   the same with 1 to 10,000 peers
-# make bench-micro  ns and instructions of the hot functions        make install, uninstall  honour DESTDIR and PREFIX
+# make check-all  and what check takes samples of, whole: an hour   make bench-micro   ns and instructions of the hot functions
+# make install, uninstall  honour DESTDIR and PREFIX
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
 #            SODIUM_DIR=prefix (its include and lib in place of the system's libsodium; `scripts/newest libsodium` makes one)
 #            OPENSSL_DIR=prefix (the same for OpenSSL, from 3.5; `scripts/newest openssl` makes one)

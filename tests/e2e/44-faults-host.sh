@@ -94,11 +94,13 @@ write full "10.9.0.1/24, fd09::1/64" "0.0.0.0/0, ::/0" "ListenPort = 51833" "Exc
 write split "10.9.0.1/24, 10.9.4.1/24, fd09::4/64" "10.0.0.0/8, fd00::/8" "ListenPort = 51834" "MTU = 1340" "ExcludedIPs = 10.66.0.0/16"
 config() { cp -p "$TMP/$1" "$TMP/$A.conf"; } # full|split
 
-# Each leaves pid, calls, by, struck, error, end; and what aditd said in $TMP/log.
+# Each leaves pid, status, calls, by, struck, error, end; and what aditd and adit said in $TMP/log.
 traced() { in_h "$NTHCALL" ${ADIT_SANITIZE:+-m} -o "$TMP/report" "$@" && . "$TMP/report"; }
 up() { : >"$TMP/log"; traced "$@" -e 'ready, port' "$ADITD" -f -c "$TMP/$A.conf" 2>>"$TMP/log"; }
 reload() { : >"$TMP/log"; traced "$@" -e 'was read again' -e 'nothing was changed' -p "$pid" -s HUP; }
 down() { : >"$TMP/log"; traced "$@" -p "$pid" -s TERM; }
+ask_reload() { : >"$TMP/log"; traced "$@" -p "$pid" "$ADIT" reload "$TMP/$A.conf" >>"$TMP/log" 2>&1; }
+ask_down() { : >"$TMP/log"; traced "$@" -p "$pid" "$ADIT" down "$A" >>"$TMP/log" 2>&1; }
 
 # The states, and how many calls there are between them.
 before=$(host)
@@ -123,10 +125,15 @@ is "reload" "$end" "said was read again"
 reload_calls=$calls
 is "leads from one to the other" "$(host)" "$split"
 config full
-reload
-is "and back" "$(host)" "$full"
-down
+ask_reload
+is "reload by adit" "$end $status" "answered 0"
+ask_reload_calls=$calls
+is "leads back" "$(host)" "$full"
+ask_down
+is "down by adit" "$end $status" "exit 0 0"
+ask_down_calls=$calls
 await_end
+is "leaves nothing" "$(host)" "$before"
 
 # The numbers to try, at most so many.
 numbers() { # CALLS COUNT
@@ -156,7 +163,7 @@ verdict() { # NAME
 
 # A failure names its step: what was being done, and to what.
 names_step() { # N
-        local step='aditd: [^:]*: ([^n]|n[^o]|no[^t])'
+        local step='aditd?: [^:]*: ([^n]|n[^o]|no[^t])'
         case $struck in
         *' 'NEWADDR | *' 'DELADDR) step='address ' ;;
         *' 'NEWROUTE | *' 'DELROUTE) step='route |throw ' ;;
@@ -200,45 +207,57 @@ for n in $(numbers "$up_calls" "${SAMPLE:-24}"); do
 done
 verdict "up, when a call fails: the link is up, or nothing is left"
 
-for n in $(numbers "$down_calls" "${SAMPLE:-16}"); do
+try_down() { # COMMAND CALLS COUNT
+        local n
+        for n in $(numbers "$2" "$3"); do
+                config full
+                up
+                "$1" -n "$n"
+                count_it
+                [ "$end" != hang ] || complain "$n" hangs
+                clear_link
+                is_state "$n" before
+        done
+}
+try_down down "$down_calls" "${SAMPLE:-10}"
+verdict "down, when a call fails: nothing is left"
+try_down ask_down "$ask_down_calls" "${SAMPLE:-10}"
+verdict "down by adit, the same"
+
+try_reload() { # COMMAND CALLS COUNT
+        local n way from to
         config full
         up
-        down -n "$n"
-        count_it
-        [ "$end" != hang ] || complain "$n" hangs
-        await_end
-        is_state "$n" before
-done
-verdict "down, when a call fails: nothing is left"
-
-config full
-up
-for n in $(numbers "$reload_calls" "${SAMPLE:-20}"); do
-        for way in "full split" "split full"; do
-                read -r from to <<<"$way"
-                config "$to"
-                reload -n "$n"
-                count_it
-                case $end in
-                'said was read again') is_state "$n" "$to" ;;
-                'said nothing was changed')
-                        is_state "$n" "$from"
-                        names_step "$n"
-                        ;;
-                *) complain "$n" "no end of a reload ($from to $to)" ;;
-                esac
-                if dead "$pid" || [ "$end" = hang ]; then
-                        clear_link
-                        up
-                elif [ "$state" != "$to" ]; then
-                        reload
-                        is_state "$n" "$to" || { clear_link; up; }
-                fi
+        for n in $(numbers "$2" "$3"); do
+                for way in "full split" "split full"; do
+                        read -r from to <<<"$way"
+                        config "$to"
+                        "$1" -n "$n"
+                        count_it
+                        case $end:$status in
+                        'said was read again:'* | answered:0) is_state "$n" "$to" ;;
+                        'said nothing was changed:'* | answered:*)
+                                is_state "$n" "$from"
+                                names_step "$n"
+                                ;;
+                        *) complain "$n" "no end of a reload ($from to $to)" ;;
+                        esac
+                        if dead "$pid" || [ "$end" = hang ]; then
+                                clear_link
+                                up
+                        elif [ "$state" != "$to" ]; then
+                                reload
+                                is_state "$n" "$to" || { clear_link; up; }
+                        fi
+                done
         done
-done
-down
-await_end
+        down
+        await_end
+}
+try_reload reload "$reload_calls" "${SAMPLE:-12}"
 verdict "reload, when a call fails: the old configuration or the new"
+try_reload ask_reload "$ask_reload_calls" "${SAMPLE:-12}"
+verdict "reload by adit, the same"
 
 # ---- the N-th call is the last of the keeper and its children
 

@@ -1,13 +1,15 @@
 /* Fails the N-th kernel call of aditd's keeper and its children, or kills them all right after it.
  *   nthcall [-n N [-k]] [-m] [-e TEXT]... -o FILE COMMAND...         counts from the keeper's first signalfd() on
  *   nthcall [-n N [-k]] [-m] [-e TEXT]... -o FILE -p PID -s SIGNAL   of the keeper PID, sends it SIGNAL first
+ *   nthcall [-n N [-k]] [-m] -o FILE -p PID COMMAND...               of the keeper PID, while COMMAND asks it
  * By ptrace, so that what libc and libraries call inside is counted as well. Without -n it only counts. The tunnel
  * process is let go when it makes its own mount namespace: from there on it has nothing to do with the host.
  *
- * It is over when the keeper has written TEXT to stderr and waits again, when all have ended, or after ten seconds.
+ * It is over when the keeper has written TEXT to stderr, or COMMAND has ended, and it waits again; when all have ended;
+ * or after ten seconds.
  * Those that live are let go then. FILE becomes words for a shell:
- *   pid=KEEPER calls=N by=keeper|child struck='CALL WHAT' error=ERRNO end='said TEXT'|'exit N'|'signal N'|hang
- * WHAT: a path, or the netlink message that is asked or whose answer is read.
+ *   pid=KEEPER status=OF-COMMAND calls=N by=keeper|child struck='CALL WHAT' error=ERRNO end='said TEXT'|answered|'exit
+ * N'|'signal N'|hang WHAT: a path, or the netlink message that is asked or whose answer is read.
  *
  * A call that fails is not carried out, but for close(): a descriptor is closed whatever close() says. What cannot fail
  * (getpid, futex, ...) is not counted; with -m nor are calls for memory: a sanitizer's runtime ends when they fail. */
@@ -41,16 +43,18 @@ static struct {
 } options;
 
 struct process {
-        pid_t pid;   /* 0: free */
-        int asked;   /* type of the last netlink request; 0: none */
-        int error;   /* of the call it is in; 0: none */
-        bool dies;   /* after the call it is in */
+        pid_t pid; /* 0: free */
+        int asked; /* type of the last netlink request; 0: none */
+        int error; /* of the call it is in; 0: none */
+        bool dies; /* after the call it is in */
+        bool waits;
         bool is_brk; /* the call it is in had another argument, `first` */
         uint64_t first;
 };
 
 static struct process processes[PROCESSES];
-static pid_t keeper;
+static pid_t keeper, asker; /* asker: the COMMAND that is not followed; 0: none */
+static int asker_status = -1;
 static bool counting, ending;
 static unsigned long calls;
 static struct {
@@ -58,7 +62,7 @@ static struct {
         char call[NAME], what[WHAT];
         int error;
 } struck = { .by = "" };
-static const char *said; /* of options.texts */
+static const char *said; /* of options.texts; "": the asker has its answer */
 static char end[TEXT] = "hang";
 
 static _Noreturn void die(const char *what)
@@ -278,7 +282,8 @@ static bool on_entry(struct process *process, const struct __ptrace_syscall_info
 
         snprintf(name, sizeof name, "%s", known ? known : "unknown");
         free(known);
-        if (is_keeper && said && !strncmp(name, "epoll_", 6) && strstr(name, "wait")) end_all();
+        process->waits = !strncmp(name, "epoll_", 6) && strstr(name, "wait");
+        if (is_keeper && said && process->waits) end_all();
         if (ending || (!is_keeper && !strcmp(name, "unshare"))) {
                 let_go(process);
                 return false;
@@ -302,7 +307,7 @@ static void on_exit_of(struct process *process)
         if (process->error) put(process->pid, RESULT, (uint64_t)-process->error);
         if (process->is_brk) put(process->pid, FIRST, process->first);
         process->error = 0;
-        process->is_brk = false;
+        process->is_brk = process->waits = false;
         if (process->dies) kill_all();
 }
 
@@ -333,10 +338,21 @@ static void on_stop(pid_t pid, int status)
         ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)deliver);
 }
 
+static void on_answer(int status)
+{
+        struct process *process = find(keeper);
+
+        asker_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+        asker = 0;
+        said = "";
+        if (process && process->waits) end_all();
+}
+
 static void on_end(pid_t pid, int status)
 {
         struct process *process = find(pid);
 
+        if (pid == asker) on_answer(status);
         if (process) process->pid = 0;
         if (pid != keeper) return;
         if (WIFEXITED(status)) snprintf(end, sizeof end, "exit %d", WEXITSTATUS(status));
@@ -362,32 +378,48 @@ static void seize(pid_t pid)
         keeper = pid;
 }
 
-static void start(char **command)
+/* Runs when *go is closed. */
+static pid_t start(char **command, int *go)
 {
         int hold[2];
-        char go;
+        char end_of_file;
 
         if (pipe(hold)) die("pipe");
         pid_t pid = fork();
         if (pid < 0) die("fork");
         if (!pid) {
                 close(hold[1]);
-                (void)!read(hold[0], &go, 1);
+                (void)!read(hold[0], &end_of_file, 1);
                 close(hold[0]);
                 execvp(command[0], command);
                 die(command[0]);
         }
-        seize(pid);
         close(hold[0]);
-        close(hold[1]);
+        *go = hold[1];
+        return pid;
+}
+
+static void start_keeper(char **command)
+{
+        int go;
+
+        seize(start(command, &go));
+        close(go);
 }
 
 /* Its first stop is in whatever it waits for: what it does from there on is counted. */
-static void provoke(void)
+static void provoke(char **command)
 {
+        int go;
+
         seize(options.pid);
         counting = true;
-        if (kill(options.pid, options.signal)) die("kill");
+        if (options.signal) {
+                if (kill(options.pid, options.signal)) die("kill");
+                return;
+        }
+        asker = start(command, &go);
+        close(go);
 }
 
 static void report(void)
@@ -395,9 +427,9 @@ static void report(void)
         FILE *file = fopen(options.out, "we");
 
         if (!file) die(options.out);
-        if (said) snprintf(end, sizeof end, "said %s", said);
-        fprintf(file, "pid=%d calls=%lu by=%s struck='%s%s%s' error=%d end='%s'\n", keeper, calls, struck.by,
-                struck.call, *struck.what ? " " : "", struck.what, struck.error, end);
+        if (ending) snprintf(end, sizeof end, *said ? "said %s" : "answered", said);
+        fprintf(file, "pid=%d status=%d calls=%lu by=%s struck='%s%s%s' error=%d end='%s'\n", keeper, asker_status,
+                calls, struck.by, struck.call, *struck.what ? " " : "", struck.what, struck.error, end);
         if (fclose(file)) die(options.out);
 }
 
@@ -422,8 +454,8 @@ static void parse(int argc, char **argv)
                 else if (option == 'p') options.pid = (pid_t)strtol(optarg, NULL, 10);
                 else if (option == 's') options.signal = signal_named(optarg);
         }
-        if (options.out && (options.pid ? options.signal && optind == argc : optind < argc)) return;
-        fputs("usage: nthcall [-n N [-k]] [-m] [-e TEXT]... -o FILE COMMAND...|-p PID -s HUP|TERM\n", stderr);
+        if (options.out && (options.signal ? options.pid && optind == argc : optind < argc)) return;
+        fputs("usage: nthcall [-n N [-k]] [-m] [-e TEXT]... -o FILE [-p PID] COMMAND...|-p PID -s HUP|TERM\n", stderr);
         exit(2);
 }
 
@@ -434,10 +466,10 @@ int main(int argc, char **argv)
 
         parse(argc, argv);
         sigaction(SIGALRM, &on, NULL);
-        if (options.pid) provoke();
-        else start(argv + optind);
+        if (options.pid) provoke(argv + optind);
+        else start_keeper(argv + optind);
         alarm(SECONDS);
-        while (anyone()) {
+        while (anyone() || asker) {
                 pid_t pid = waitpid(-1, &status, __WALL);
                 if (pid < 0) break; /* the alarm, or nobody is left */
                 if (WIFSTOPPED(status)) on_stop(pid, status);

@@ -94,7 +94,7 @@ void control_reply(struct keeper *keeper, struct client *client, int error, uint
                 return;
         }
         snprintf(reply.text, sizeof reply.text, "%s", text);
-        control_send(client->fd, &reply, sizeof reply, fds, fd_count); /* a client that left needs no answer */
+        if (control_send(client->fd, &reply, sizeof reply, fds, fd_count)) client_close(keeper, client); /* or it waits */
 }
 
 void control_load(struct keeper *keeper)
@@ -143,7 +143,7 @@ void control_readable(struct keeper *keeper, struct client *client)
         int fds[CONTROL_FDS];
 
         ssize_t got = control_receive(client->fd, &in, sizeof in, fds, MSG_DONTWAIT);
-        if (got == -EAGAIN || got == -EINTR) return;
+        if (got == -EAGAIN || got == -EINTR || got == -ENOBUFS || got == -ENOMEM) return;
         if (got == sizeof in.request) {
                 serve(keeper, client, &in.request, fds);
         } else if (client->loader) {

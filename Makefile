@@ -35,12 +35,12 @@ ifeq ($(SANITIZE),thread)
 override BUILD := $(BUILD)/thread
 HARDEN   := -fPIE -fsanitize=thread -fno-omit-frame-pointer -DADIT_SANITIZE=1
 LDHARDEN := -pthread -pie -fsanitize=thread
-OPT      ?= -O1 -g
+OPT      ?= -O1 -g1
 else ifdef SANITIZE
 override BUILD := $(BUILD)/sanitize
 HARDEN   := -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DADIT_SANITIZE=1
 LDHARDEN := -pthread -pie -fsanitize=address,undefined
-OPT      ?= -O1 -g
+OPT      ?= -O1 -g1
 else
 OPT      ?= -O2 -g
 HARDEN   += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3

@@ -67,7 +67,7 @@ tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)
 check:
 	scripts/deps check
 	$(MAKE) CFLAGS=-Werror all tests
-	$(MAKE) CC=clang BUILD=$(BUILD)/clang CFLAGS=-Werror all tests
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang OPT=-O1 CFLAGS=-Werror all tests
 	$(MAKE) SANITIZE=1 CFLAGS=-Werror all tests
 	$(MAKE) SANITIZE=thread CFLAGS=-Werror all tests
 	$(MAKE) check-unit

@@ -12,16 +12,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 static const char path[] = "/run/adit/wg0.lock";
 static bool usable;
+
+/* In place of libc's: whoever holds the claim may remove its file between the two steps of who wants it. */
+static bool removed_first;
+
+int flock(int fd, int operation)
+{
+        if (removed_first) unlink(path);
+        removed_first = false;
+        return (int)syscall(SYS_flock, fd, operation);
+}
 
 static void need_own_run(void)
 {
@@ -68,6 +81,7 @@ static pid_t hold(void)
         assert_return_code(pipe(ready), errno);
         pid_t pid = fork();
         if (!pid) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
                 if (claim_take(&claim, "wg0") || write(ready[1], "", 1) != 1) _exit(1);
                 for (;;)
                         pause();
@@ -126,6 +140,17 @@ static void test_the_file_of_another(void **state)
         drop(&other);
 }
 
+static void test_a_file_without_a_name_is_no_claim(void **state)
+{
+        struct claim claim;
+
+        (void)state;
+        need_own_run();
+        removed_first = true;
+        take(&claim);
+        drop(&claim);
+}
+
 /* Whoever has it is alone, though each removes the file under those who wait for it. */
 static void test_one_at_a_time(void **state)
 {
@@ -162,7 +187,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_take_and_drop),        cmocka_unit_test(test_what_the_dead_held),
                 cmocka_unit_test(test_of_a_link_that_is_up), cmocka_unit_test(test_the_file_of_another),
-                cmocka_unit_test(test_one_at_a_time),
+                cmocka_unit_test(test_one_at_a_time),        cmocka_unit_test(test_a_file_without_a_name_is_no_claim),
         };
 
         usable = geteuid() == 0 && !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -157,6 +158,7 @@ static pid_t hold_namespace(uint64_t *inode)
         assert_return_code(pipe(ready), errno);
         pid_t pid = fork();
         if (!pid) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
                 uint64_t own = unshare(CLONE_NEWNET) ? 0 : journal_netns();
                 if (write(ready[1], &own, sizeof own) != sizeof own) _exit(1);
                 for (;;)

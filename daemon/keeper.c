@@ -103,27 +103,35 @@ static void on_signal(struct keeper *keeper)
 
 static void on_link(struct keeper *keeper)
 {
-        struct link_info info = { 0 };
-        bool changed = false, paths = false;
-        int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed, &paths);
+        struct netlink_news news = { .on_loss = drift_lost, .arg = keeper };
+        int error = netlink_watch_read(keeper->links, keeper->ifindex, &news);
 
-        if (error || changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
-        if (paths || error == -ENOBUFS) {
+        if (error || news.changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
+        if (news.paths) {
                 tell_paths(keeper);
                 if (keeper->egress_due == UINT64_MAX) keeper->egress_due = keeper_now() + EGRESS_DELAY;
         }
         /* Down, it lost its routes; they are put back when it is up. */
-        if (changed && info.was_down) keeper->host_due = true;
-        if (error == -ENOBUFS) keeper->host_due = true;
+        if (news.changed && news.link.was_down) {
+                keeper->host_due = true;
+                keeper->drift.lost = 0;
+        }
+        if (error == -ENOBUFS) drift_suspect(keeper);
         if (keeper->host_due) apply_host_again(keeper);
 }
 
 static void on_files(struct keeper *keeper)
 {
         char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+        ssize_t got;
 
-        while (read(keeper->files, events, sizeof events) > 0)
-                continue;
+        while ((got = read(keeper->files, events, sizeof events)) > 0) {
+                const struct inotify_event *event;
+                for (const char *at = events; at < events + got; at += sizeof *event + event->len) {
+                        event = (const struct inotify_event *)(const void *)at;
+                        if (event->mask & (IN_MODIFY | IN_Q_OVERFLOW)) drift_suspect(keeper);
+                }
+        }
         for (int i = 0; i < 2; i++) {
                 if (listener_is_there(&keeper->listeners[i])) continue;
                 log_print(LOG_INFO, "%s was removed", keeper->listeners[i].path);
@@ -152,6 +160,7 @@ static void arm(struct keeper *keeper)
         uint64_t deadline = names_deadline(keeper);
 
         if (keeper->egress_due < deadline) deadline = keeper->egress_due;
+        if (keeper->drift.due < deadline) deadline = keeper->drift.due;
         if ((keeper->link_untold || keeper->paths_untold) && deadline > keeper_now() + RETRY)
                 deadline = keeper_now() + RETRY;
         struct itimerspec at = { 0 };
@@ -174,6 +183,7 @@ static void loop(struct keeper *keeper)
                 for (int i = 0; i < count && !keeper->stop; i++)
                         dispatch(keeper, events[i].data.ptr);
                 names_tick(keeper);
+                drift_tick(keeper);
                 if (keeper->egress_due <= keeper_now()) renew_egress_mtu(keeper);
                 if (keeper->link_untold) tell_link(keeper);
                 if (keeper->paths_untold) tell_paths(keeper);
@@ -224,6 +234,7 @@ int keeper_run(const struct keeper_options *options)
                                         .listeners = { { .fd = -1 }, { .fd = -1 } },
                                         .ipc = -1,
                                         .egress_due = UINT64_MAX,
+                                        .drift.due = UINT64_MAX,
                                         .transaction.status = -1 };
 
         keeper.options = options;

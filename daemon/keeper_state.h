@@ -8,6 +8,7 @@
 #include "daemon/conf/control.h"
 #include "daemon/conf/records.h"
 #include "daemon/keeper.h"
+#include "daemon/log.h"
 #include "daemon/sockets.h"
 #include "kernel-iface/host.h"
 #include "kernel-iface/ipc.h"
@@ -52,6 +53,19 @@ struct name {
         bool untold; /* the tunnel process had no room for the address */
 };
 
+/* What other programs did to the host's state since it was last put right. */
+struct drift {
+        uint64_t due;  /* when to put it right; UINT64_MAX: nothing is known to be amiss */
+        uint64_t last; /* when it was put right last */
+        uint64_t wait; /* how long the next time is to wait from then: it grows while somebody keeps at it */
+        char told_item[PLAN_TEXT]; /* what the log was last told of */
+        uint64_t told;             /* when it was told of a fight over that; 0: it was not */
+        unsigned lost;             /* items of ours that were taken away, and that the log does not know of */
+        char item[PLAN_TEXT];      /* the first of them */
+        uint32_t port;             /* netlink port of who took that; 0: not known */
+        char who[LOG_TEXT / 4];    /* its name */
+};
+
 struct keeper {
         const struct keeper_options *options;
         struct tun tun;
@@ -77,7 +91,8 @@ struct keeper {
         uint64_t egress_due;            /* when to look it up again; UINT64_MAX: not now */
         bool link_untold, paths_untold; /* the tunnel process had no room for the news */
         bool host_due;                  /* the host's state is to be put right when nothing else is going on */
-        bool link_away;                 /* the interface is in another namespace, or gone */
+        struct drift drift;
+        bool link_away; /* the interface is in another namespace, or gone */
         bool tunnel_ready, ready, stop;
         int status; /* exit status */
 };
@@ -120,10 +135,18 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
                  int text);
 void apply_show(struct keeper *keeper, struct client *client, bool secrets);
 void apply_result(struct keeper *keeper, const struct ipc_message *message);
-/* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. */
-void apply_host_again(struct keeper *keeper);
+/* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. True: it is
+ * done; else it has failed and said why, or is to be done later. */
+bool apply_host_again(struct keeper *keeper);
 /* The host's state with names replaced by the addresses they resolved to; to be freed: (*copy).endpoints. */
 bool apply_resolve(const struct keeper *keeper, const struct host_state *state, struct host_state *copy);
+
+/* keeper_drift.c: what other programs take away, or set back, is put right: at once, and when they keep at it, once a
+ * second. */
+void drift_lost(const struct netlink_loss *loss, void *keeper);
+/* Something may be amiss: news were lost, or a value was written. */
+void drift_suspect(struct keeper *keeper);
+void drift_tick(struct keeper *keeper);
 
 /* keeper_names.c: endpoints given by name, resolved in a child each. */
 /* `replace`: also where the peer has another endpoint now (a reload undoes live edits). */

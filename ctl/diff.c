@@ -131,11 +131,13 @@ static int compare(const struct live *live, struct config *config, struct pool *
 static int check_live(const struct live *live)
 {
         if (!live->host.managed)
-                return complain(STATUS_FAILED, "%s: this link was brought up without a file, and its addresses and "
-                                               "routes are not adit's",
+                return complain(STATUS_FAILED,
+                                "%s: this link was brought up without a file, and its addresses and "
+                                "routes are not adit's",
                                 live->name);
         if (if_nametoindex(live->name)) return STATUS_OK;
-        return complain(STATUS_FAILED, "%s: its interface is not in this network namespace: ask where it is", live->name);
+        return complain(STATUS_FAILED, "%s: its interface is not in this network namespace: ask where it is",
+                        live->name);
 }
 
 static int diff(const char *name, const char *file, struct pool *pool, bool *different)
@@ -145,8 +147,7 @@ static int diff(const char *name, const char *file, struct pool *pool, bool *dif
         int status = live_read(&live, pool, name, true);
 
         if (!status) status = check_live(&live);
-        if (!status && !file && !*live.path)
-                status = complain(STATUS_FAILED, "%s: which file?", name);
+        if (!status && !file && !*live.path) status = complain(STATUS_FAILED, "%s: which file?", name);
         if (!status) status = config_load(&config, pool, file ? file : live.path);
         if (!status) status = compare(&live, &config, pool, different);
         sodium_memzero(&config, sizeof config);

@@ -32,7 +32,8 @@ static const char HELP[] =
         "SIGHUP reads the file again; SIGTERM and SIGINT take the link down. Environment:\n"
         "  LOG_LEVEL=silent|error|info|verbose       what is logged; info, if it is not set\n"
         "  ADIT_CIPHERS=libsodium|padded|ipsec-mb    that implementation of the ciphers, not the fastest\n\n"
-        "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. Of --repair: 0 when\n"
+        "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. Of --repair: 0 "
+        "when\n"
         "nothing is left, also when nothing was; 1 the link is up, or something is left. Of --plan: 0 when there is\n"
         "nothing to do; 3 when there is; 1 failed. More: aditd(8)\n";
 

@@ -6,7 +6,7 @@
 #   d e0 192.0.2.1 ----- e1 192.0.2.2 b            the commands
 . "$(dirname "$0")/lib.sh"
 [ -x "$ADIT" ] || bail "$ADIT is missing: make"
-needs setpriv
+needs setpriv unshare
 
 spaces a b d
 cable a e0 192.0.2.1/24,2001:db8::1/64 b e0 192.0.2.2/24
@@ -89,6 +89,14 @@ write "10.9.0.1/24, fd09::1/64" "0.0.0.0/0, ::/0, 10.1.0.0/16"
 must adit up "$FILE"
 not_ok "a link that is up" adit up --dry-run "$FILE"
 
+must adit down "$A"
+readonly_sys() { on a unshare -m sh -c 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"' - "$@"; }
+not_ok "where /proc/sys cannot be written" readonly_sys "$ADIT" up "$FILE"
+like "the step, the reason, and what to do" "$(cat "$TMP/out")" "src_valid_mark 1 dev $A: Read-only file system: .*: sysctl -w net.ipv4.conf.all.src_valid_mark=1\$"
+is "and nothing was changed" "$(host a)" "$untouched"
+must on a sysctl -qw net.ipv4.conf.all.src_valid_mark=1
+ok "as it says: then the link comes up" readonly_sys "$ADIT" up "$FILE"
+
 echo "# ---- diff"
 diffs() { # NAME STATUS-WANTED [FILE]
         local status
@@ -115,7 +123,6 @@ is "an edited file: what a reload would do" "$(cat "$TMP/diff")" "ip address add
 ip link set dev $A mtu 1300
 ip -4 route add 10.2.0.0/16 dev $A proto 109
 ip -4 route add 10.3.0.0/16 dev $A proto 109
-sysctl -q -w net.ipv4.conf.all.src_valid_mark=0
 ip -4 rule del not fwmark 51820 table 51820 protocol 109
 ip -4 rule del not fwmark 51820 table main suppress_prefixlength 0 protocol 109
 ip -4 route del 0.0.0.0/0 dev $A table 51820 proto 109

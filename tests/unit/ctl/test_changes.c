@@ -24,17 +24,21 @@ static const struct {
 } rows[] = {
         { "nothing", SELF PEER1 "AllowedIPs = 10.1.0.0/16, fd01::/64\nEndpoint = 192.0.2.1:7\n",
           SELF PEER1 "Endpoint = 192.0.2.1:7\nAllowedIPs = fd01::/64\nAllowedIPs = 10.1.0.0/16, 10.1.0.0/16\n", "" },
-        { "a new peer", SELF, SELF PEER1 "Name = berlin\nAllowedIPs = 10.2.0.0/16, 10.1.0.0/16\nEndpoint = [2001:db8::1]:7\n"
-                              "PersistentKeepalive = 25\n",
-          "wg set wg0 peer " K1 " endpoint [2001:db8::1]:7 persistent-keepalive 25 allowed-ips 10.1.0.0/16,10.2.0.0/16 # berlin\n" },
+        { "a new peer", SELF,
+          SELF PEER1 "Name = berlin\nAllowedIPs = 10.2.0.0/16, 10.1.0.0/16\nEndpoint = [2001:db8::1]:7\n"
+                     "PersistentKeepalive = 25\n",
+          "wg set wg0 peer " K1
+          " endpoint [2001:db8::1]:7 persistent-keepalive 25 allowed-ips 10.1.0.0/16,10.2.0.0/16 # berlin\n" },
         { "a new peer of nothing", SELF, SELF PEER1, "wg set wg0 peer " K1 "\n" },
         { "a peer less", SELF PEER1 "Name = berlin\n" PEER2, SELF PEER2, "wg set wg0 peer " K1 " remove # berlin\n" },
-        { "fewer allowed IPs", SELF PEER1 "AllowedIPs = 10.1.0.0/16, 10.2.0.0/16\n", SELF PEER1 "AllowedIPs = 10.2.0.0/16\n",
-          "wg set wg0 peer " K1 " allowed-ips 10.2.0.0/16\n" },
-        { "no allowed IPs", SELF PEER1 "AllowedIPs = 10.1.0.0/16\n", SELF PEER1, "wg set wg0 peer " K1 " allowed-ips ''\n" },
+        { "fewer allowed IPs", SELF PEER1 "AllowedIPs = 10.1.0.0/16, 10.2.0.0/16\n",
+          SELF PEER1 "AllowedIPs = 10.2.0.0/16\n", "wg set wg0 peer " K1 " allowed-ips 10.2.0.0/16\n" },
+        { "no allowed IPs", SELF PEER1 "AllowedIPs = 10.1.0.0/16\n", SELF PEER1,
+          "wg set wg0 peer " K1 " allowed-ips ''\n" },
         { "one that a later peer has", SELF PEER1 PEER2 "AllowedIPs = 10.1.0.0/16\n",
           SELF PEER1 "AllowedIPs = 10.1.0.0/16\n" PEER2 "AllowedIPs = 10.1.0.0/16\n", "" },
-        { "one that moves", SELF PEER1 "AllowedIPs = 10.1.0.0/16\n" PEER2, SELF PEER1 PEER2 "AllowedIPs = 10.1.0.0/16\n",
+        { "one that moves", SELF PEER1 "AllowedIPs = 10.1.0.0/16\n" PEER2,
+          SELF PEER1 PEER2 "AllowedIPs = 10.1.0.0/16\n",
           "wg set wg0 peer " K1 " allowed-ips ''\nwg set wg0 peer " K2 " allowed-ips 10.1.0.0/16\n" },
         { "another endpoint", SELF PEER1 "Endpoint = 192.0.2.1:7\n", SELF PEER1 "Endpoint = 192.0.2.1:8\n",
           "wg set wg0 peer " K1 " endpoint 192.0.2.1:8\n" },
@@ -42,13 +46,16 @@ static const struct {
           "wg set wg0 peer " K1 " endpoint host.example:7\n" },
         { "the same name", SELF PEER1 "Endpoint = host.example:7\n", SELF PEER1 "Endpoint = host.example:7\n", "" },
         { "no endpoint: it stays", SELF PEER1 "Endpoint = 192.0.2.1:7\n", SELF PEER1, "" },
-        { "keepalive off", SELF PEER1 "PersistentKeepalive = 25\n", SELF PEER1, "wg set wg0 peer " K1 " persistent-keepalive off\n" },
+        { "keepalive off", SELF PEER1 "PersistentKeepalive = 25\n", SELF PEER1,
+          "wg set wg0 peer " K1 " persistent-keepalive off\n" },
         { "a preshared key", SELF PEER1, SELF PEER1 "PresharedKey = " PSK1 "\n",
           "# peer " K1 ": preshared key: one from now on (of the file)\n" },
         { "another preshared key", SELF PEER1 "PresharedKey = " PSK2 "\n", SELF PEER1 "PresharedKey = " PSK1 "\n",
           "# peer " K1 ": preshared key: another (of the file)\n" },
-        { "no preshared key", SELF PEER1 "PresharedKey = " PSK1 "\n", SELF PEER1, "# peer " K1 ": preshared key: none any more\n" },
-        { "what wg has no word for", SELF PEER1 "Name = berlin\n", SELF PEER1 "Name = rome\nUpgrade = off\nPostQuantum = off\n",
+        { "no preshared key", SELF PEER1 "PresharedKey = " PSK1 "\n", SELF PEER1,
+          "# peer " K1 ": preshared key: none any more\n" },
+        { "what wg has no word for", SELF PEER1 "Name = berlin\n",
+          SELF PEER1 "Name = rome\nUpgrade = off\nPostQuantum = off\n",
           "# peer rome: Name = rome\n# peer rome: Upgrade = off\n# peer rome: PostQuantum = off\n" },
         { "the interface", SELF "ListenPort = 7\nWorkers = 2\n", OTHER "ListenPort = 8\n",
           "wg set wg0 listen-port 8\n"
@@ -77,7 +84,8 @@ static void test_rows(void **state)
                 FILE *out = open_memstream(&lines, &size);
                 int told = changes_print(out, "wg0", from, to, &pool);
                 fclose(out);
-                if (strcmp(lines, rows[i].lines) != 0) fail_msg("%s:\n%swanted:\n%s", rows[i].what, lines, rows[i].lines);
+                if (strcmp(lines, rows[i].lines) != 0)
+                        fail_msg("%s:\n%swanted:\n%s", rows[i].what, lines, rows[i].lines);
                 for (const char *at = lines; (at = strchr(at, '\n')); at++)
                         count++;
                 assert_int_equal(told, count);

@@ -278,9 +278,11 @@ static void test_routes_that_come_with_addresses(void **state)
         static const struct {
                 const char *address, *route;
         } rows[] = {
-                { "10.9.0.1/24", "10.9.0.0/24" },   { "10.9.0.1/32", NULL },         { "10.9.0.1/31", "10.9.0.0/31" },
-                { "10.9.215.1/19", "10.9.192.0/19" }, { "255.255.0.1/1", "128.0.0.0/1" }, { "10.9.0.1/0", NULL },
-                { "fd09::1/64", "fd09::/64" },      { "fd09::1/128", "fd09::1/128" }, { "fd09:ffff::1/17", "fd09:8000::/17" },
+                { "10.9.0.1/24", "10.9.0.0/24" },        { "10.9.0.1/32", NULL },
+                { "10.9.0.1/31", "10.9.0.0/31" },        { "10.9.215.1/19", "10.9.192.0/19" },
+                { "255.255.0.1/1", "128.0.0.0/1" },      { "10.9.0.1/0", NULL },
+                { "fd09::1/64", "fd09::/64" },           { "fd09::1/128", "fd09::1/128" },
+                { "fd09:ffff::1/17", "fd09:8000::/17" },
         };
 
         (void)state;
@@ -300,10 +302,8 @@ static void test_routes_that_come_with_addresses(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_against_model),
-                cmocka_unit_test(test_nothing_from_the_same),
-                cmocka_unit_test(test_texts),
-                cmocka_unit_test(test_routes_that_come_with_addresses),
+                cmocka_unit_test(test_against_model), cmocka_unit_test(test_nothing_from_the_same),
+                cmocka_unit_test(test_texts),         cmocka_unit_test(test_routes_that_come_with_addresses),
                 cmocka_unit_test(test_journal),
         };
 

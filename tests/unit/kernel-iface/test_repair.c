@@ -210,9 +210,8 @@ static void test_a_damaged_journal(void **state)
         (void)state;
         need_namespace();
         assert_int_equal(shell(make_state, NULL, 0), 0);
-        assert_int_equal(shell("ip rule add not fwmark 78 table 78 protocol 109; ip rule add fwmark 79 table 79", NULL,
-                               0),
-                         0);
+        assert_int_equal(
+                shell("ip rule add not fwmark 78 table 78 protocol 109; ip rule add fwmark 79 table 79", NULL, 0), 0);
         shell(list_all, dirty, sizeof dirty);
         write_file(other, "wgx", 98, journal_netns(), "ours rules ipv4 mark 78 table 78\n");
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

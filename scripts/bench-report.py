@@ -127,8 +127,8 @@ pinged stream: both rows of it are to be compared with those of the pinged strea
 second: 400 peers more that call at once, 16 unanswered at a time. Memory a peer: PSS of the right daemon's processes after the peers
 were added less that before, by their number; with a session: after each of them shook hands once, as they all do before the rest is
 measured. wg addconf: of all peers but the first, wg itself included. Start with a file: aditd -c with all but the first peer, until
-it is ready. 20,000 routes: adit up, reload and down of a file with 1000 peers of 20 allowed IPs each; of wireguard-go wg-quick up
-and down in the first round only, and for one more the daemon alone is told, by wg syncconf."""
+it is ready. 20,000 routes: adit up, reload and down of a file with 1000 peers of 20 allowed IPs each; of wireguard-go wg-quick up,
+in the first round only, and for one more the daemon alone is told, by wg syncconf."""
 # label, key, must, aim
 SCALE_TARGETS = [
     ("rate lost, 1 stream, %", "tcp1_gbit", 5, 1),

@@ -186,7 +186,8 @@ bool engine_reclaim(struct engine *engine);
 
 /* ---- Configuration: each call succeeds or changes nothing -------------------------------------------------------- */
 
-/* Zero key: none (nothing is sent or answered). Removes the peer with the matching public key; live sessions expire. */
+/* Zero key: none (nothing is sent or answered, live sessions expire). Removes the peer with the matching public key.
+ * Live sessions carry on until handshakes with the new key, which begin at once, are through. */
 void engine_set_private_key(struct engine *engine, uint64_t now, const struct key *private_key);
 bool engine_private_key(const struct engine *engine, struct key *private_key, struct key *public_key); /* false: none */
 

@@ -46,7 +46,6 @@ write() { # N [INTERFACE-LINE]...; KEY, PSK: others than the first
 routes() { ip -n "${SPACE}a" route show dev "$A"; }
 state() { ip -n "${SPACE}a" -o address show dev "$A" | awk '{ print $4 }' | grep -v ^fe80; routes; on a wg showconf "$A"; on a cat "/sys/class/net/$A/mtu"; }
 
-must test -d "$TMP"
 write 0
 must adit up "$CONF"
 reaches a 10.9.0.2 || bail "no session"
@@ -121,14 +120,11 @@ PSK=two KEY=$KEY_a2 write 5
 not_ok "a route that is taken: not reloaded" adit reload "$CONF"
 like "(with the step)" "$(cat "$TMP/out")" "route 10.3.0.0/16 .*File exists"
 must ip -n "${SPACE}a" route delete 10.3.0.0/16
-must on b iperf3 --version
-ports() { on a ss -Hlun | awk '{ print $4 }'; }
 is "nothing was changed" "$(state)" "$state"
 more_pings "after them"
 same_session "and"
 
 echo "# ---- SIGHUP, and another port"
-# (the link remembers no file of `up`: `aditd -c` does)
 cp "$TMP/good" "$CONF"
 PSK=two KEY=$KEY_a2 write 7 "ListenPort = 51999"
 keeper=$(running a "$(basename "$ADITD")" | head -n 1)

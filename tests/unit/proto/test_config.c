@@ -50,7 +50,7 @@ static void test_private_key_change(void **state)
 {
         struct pair *p = pair_established();
         struct key again, fresh = { { 7 } }, public_key, unused;
-        struct datagram d, in_flight;
+        struct datagram d, in_flight, response;
 
         (void)state;
         again = p->a.private_key;
@@ -62,8 +62,11 @@ static void test_private_key_change(void **state)
         engine_set_private_key(p->a.engine, p->now, &fresh);
         assert_true(engine_private_key(p->a.engine, &again, &public_key));
         assert_true(receive(p, &p->a, &in_flight));
-        assert_false(send_data(p, &p->a, &d)); /* at once, in spite of REKEY_TIMEOUT */
+        assert_true(send_data(p, &p->a, &d)); /* the session carries on, both ways */
+        assert_true(receive(p, &p->b, &d));
+        tick(p, &p->a); /* at once, in spite of REKEY_TIMEOUT */
         d = sent_by(p, &p->a);
+        assert_int_equal(d.bytes[0], MESSAGE_INITIATION);
         receive(p, &p->b, &d);
         assert_int_equal(p->reason, DROP_RX_UNKNOWN_PEER);
 
@@ -71,9 +74,14 @@ static void test_private_key_change(void **state)
         assert_non_null(peer);
         receive(p, &p->b, &d);
         assert_int_equal(p->reason, DROP_NONE);
-        d = sent_by(p, &p->b);
-        receive(p, &p->a, &d);
-        assert_int_equal(had(p, EFFECT_FLUSH), 1);
+        response = sent_by(p, &p->b);
+        assert_true(send_data(p, &p->b, &in_flight)); /* (b knows a by both keys for now) */
+        assert_true(receive(p, &p->a, &in_flight));
+        const struct session *old = p->a.peer->sessions.current;
+        receive(p, &p->a, &response);
+        assert_int_equal(p->reason, DROP_NONE);
+        assert_ptr_not_equal(p->a.peer->sessions.current, old);
+        assert_ptr_equal(p->a.peer->sessions.previous, old);
         assert_true(engine_private_key(p->b.engine, &unused, &public_key));
         pair_free(p);
 }

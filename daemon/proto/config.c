@@ -190,6 +190,14 @@ void engine_peer_clear_source(struct peer *peer)
         peer_forget_source(peer);
 }
 
+void engine_peer_hasten_keepalive(struct peer *peer, uint64_t at)
+{
+        struct timers *timers = &peer->timers;
+
+        if (timer_armed(timers, TIMER_PERSISTENT_KEEPALIVE) && at < timers->at[TIMER_PERSISTENT_KEEPALIVE])
+                timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, at);
+}
+
 void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer *peer, uint16_t seconds)
 {
         struct timers *timers = &peer->timers;

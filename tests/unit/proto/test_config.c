@@ -86,6 +86,38 @@ static void test_private_key_change(void **state)
         pair_free(p);
 }
 
+/* The way is another: who is kept alive hears of it by then, and nobody else. */
+static void test_hasten_keepalive(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        engine_peer_hasten_keepalive(p->a.peer, p->now);
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        engine_peer_set_keepalive(p->a.engine, p->now, p->a.peer, 25);
+        tick(p, &p->a); /* the first is due at once */
+        assert_int_equal(had(p, EFFECT_SEND), 1);
+        pass_time(p, SECONDS(10));
+        engine_peer_hasten_keepalive(p->a.peer, p->now + SECONDS(1));
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        pass_time(p, SECONDS(1));
+        tick(p, &p->a);
+        d = sent_by(p, &p->a);
+        assert_int_equal(d.bytes[0], MESSAGE_DATA);
+        engine_peer_hasten_keepalive(p->a.peer, p->now + SECONDS(26)); /* later than it is */
+        pass_time(p, SECONDS(25));
+        tick(p, &p->a);
+        assert_int_equal(had(p, EFFECT_SEND), 1);
+        engine_set_up(p->a.engine, p->now, false);
+        engine_peer_hasten_keepalive(p->a.peer, p->now);
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        pair_free(p);
+}
+
 /* No key: nothing is sent or answered, and what waits is not kept for ever. */
 static void test_no_private_key(void **state)
 {
@@ -329,12 +361,19 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_memory),         cmocka_unit_test(test_keepalive_off_under_traffic),
-                cmocka_unit_test(test_preshared_key),  cmocka_unit_test(test_private_key_change),
-                cmocka_unit_test(test_no_private_key), cmocka_unit_test(test_own_public_key),
-                cmocka_unit_test(test_low_order_peer), cmocka_unit_test(test_removal),
-                cmocka_unit_test(test_down_and_up),    cmocka_unit_test(test_late_endpoint),
-                cmocka_unit_test(test_table_of_peers), cmocka_unit_test(test_ticks_are_bounded),
+                cmocka_unit_test(test_memory),
+                cmocka_unit_test(test_keepalive_off_under_traffic),
+                cmocka_unit_test(test_preshared_key),
+                cmocka_unit_test(test_private_key_change),
+                cmocka_unit_test(test_hasten_keepalive),
+                cmocka_unit_test(test_no_private_key),
+                cmocka_unit_test(test_own_public_key),
+                cmocka_unit_test(test_low_order_peer),
+                cmocka_unit_test(test_removal),
+                cmocka_unit_test(test_down_and_up),
+                cmocka_unit_test(test_late_endpoint),
+                cmocka_unit_test(test_table_of_peers),
+                cmocka_unit_test(test_ticks_are_bounded),
                 cmocka_unit_test(test_names),
         };
 

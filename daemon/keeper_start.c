@@ -47,8 +47,9 @@ static bool take_claim(struct keeper *keeper)
         int error = claim_take(&keeper->claim, keeper->options->link);
 
         if (error == -EADDRINUSE) return fail(keeper->claim.path, error, "a link of this name is up already");
-        return !error || fail(keeper->claim.path, error,
-                              error == -EBUSY ? "another aditd of this name starts or ends, or repairs; try again" : "");
+        return !error ||
+               fail(keeper->claim.path, error,
+                    error == -EBUSY ? "another aditd of this name starts or ends, or repairs; try again" : "");
 }
 
 static bool open_listener(struct keeper *keeper, int which, const char *folder, int type, bool group, const char *taken)
@@ -189,8 +190,8 @@ static void watch_all(struct keeper *keeper)
  * Its answer waits until the loop runs. */
 bool keeper_start(struct keeper *keeper)
 {
-        if (!(open_loop(keeper) && take_claim(keeper) && open_sockets(keeper) && open_interface(keeper) && open_host(keeper) &&
-              fork_tunnel(keeper)))
+        if (!(open_loop(keeper) && take_claim(keeper) && open_sockets(keeper) && open_interface(keeper) &&
+              open_host(keeper) && fork_tunnel(keeper)))
                 return false;
         watch_all(keeper);
         if (keeper->options->config) control_load(keeper);

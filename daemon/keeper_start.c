@@ -47,8 +47,9 @@ static bool take_claim(struct keeper *keeper)
         int error = claim_take(&keeper->claim, keeper->options->link);
 
         if (error == -EADDRINUSE) return fail(keeper->claim.path, error, "a link of this name is up already");
-        return !error || fail(keeper->claim.path, error,
-                              error == -EBUSY ? "another aditd of this name starts or ends, or repairs; try again" : "");
+        return !error ||
+               fail(keeper->claim.path, error,
+                    error == -EBUSY ? "another aditd of this name starts or ends, or repairs; try again" : "");
 }
 
 static bool open_listener(struct keeper *keeper, int which, const char *folder, int type, bool group, const char *taken)

@@ -60,9 +60,8 @@ static size_t rules(const struct words *w)
 }
 
 static size_t (*const kinds[PLAN_KINDS])(const struct words *w) = {
-        [PLAN_ADDRESS] = address,   [PLAN_MTU] = mtu,
-        [PLAN_UP] = up,             [PLAN_ROUTE] = route,
-        [PLAN_THROW] = throw_route, [PLAN_VALID_MARK] = valid_mark,
+        [PLAN_ADDRESS] = address, [PLAN_MTU] = mtu,           [PLAN_UP] = up,
+        [PLAN_ROUTE] = route,     [PLAN_THROW] = throw_route, [PLAN_VALID_MARK] = valid_mark,
         [PLAN_RULES] = rules,
 };
 

@@ -72,10 +72,9 @@ static int add_rules(struct netlink *netlink, const char *path, struct plan_stat
         }
         for (size_t i = 0; !error && i < count; i++) {
                 /* of a link's two rules one looks up the main table; the other's is named after the mark */
-                struct plan_item item = { .kind = PLAN_RULES,
-                                          .prefix.family = list[i].family,
-                                          .value = list[i].mark,
-                                          .mark = list[i].mark };
+                struct plan_item item = {
+                        .kind = PLAN_RULES, .prefix.family = list[i].family, .value = list[i].mark, .mark = list[i].mark
+                };
                 if (!journal_names(path, journal_netns(), &item) && !plan_add(out, &item)) error = -ENOMEM;
         }
         free(list);

@@ -36,7 +36,7 @@ void nft_print(struct nft_text *text, const char *format, ...)
         text->len += (size_t)len;
 }
 
-void nft_print_prefix(struct nft_text *text, const struct prefix *prefix)
+static void print_prefix(struct nft_text *text, const struct prefix *prefix)
 {
         char address[INET6_ADDRSTRLEN] = "";
 
@@ -44,20 +44,19 @@ void nft_print_prefix(struct nft_text *text, const struct prefix *prefix)
         nft_print(text, "%s/%u", address, prefix->length);
 }
 
-bool nft_print_set(struct nft_text *text, const char *name, uint8_t family, const struct prefix *list, size_t count)
+void nft_print_rule(struct nft_text *text, const char *match, uint8_t family, const struct prefix *list, size_t count,
+                    const char *verdict)
 {
         bool any = false;
 
         for (size_t i = 0; i < count; i++) {
                 if (list[i].family != family) continue;
                 if (any) nft_print(text, ", ");
-                else nft_print(text, "\tset %s { type %s; flags interval; elements = { ", name,
-                               family == AF_INET6 ? "ipv6_addr" : "ipv4_addr");
-                nft_print_prefix(text, &list[i]);
+                else nft_print(text, "\t\t%s { ", match);
+                print_prefix(text, &list[i]);
                 any = true;
         }
-        if (any) nft_print(text, " }; }\n");
-        return any;
+        if (any) nft_print(text, " } %s\n", verdict);
 }
 
 void nft_text_free(struct nft_text *text)

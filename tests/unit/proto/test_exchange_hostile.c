@@ -260,7 +260,7 @@ static void test_accept_of_another_exchange(void **state)
         adits_free(x);
 }
 
-/* A key that is not reduced draws no work, no child, and a HELLO. */
+/* A key that is not reduced draws no work, no child, and a HELLO; and it was the last word under this parent. */
 static void test_offer_with_a_bad_key(void **state)
 {
         struct letter offer;
@@ -274,15 +274,15 @@ static void test_offer_with_a_bad_key(void **state)
         d = from_a(x, offer.plain, offer.plain_len);
         assert_int_equal(hand(x, x->b, &d), DROP_NONE);
         SAYS(x, x->b, "HELLO");
-        STATE(x->b, NEW);
+        STATE(x->b, OFF);
         TELLS(x->b, REFUSED);
         assert_int_equal(x->b->engine->works.taken, 0);
         assert_int_equal(x->b->engine->store.children.taken, 0);
         assert_true(sodium_is_zero((const uint8_t *)x->b->engine->works.free + sizeof(void *),
                                    x->b->engine->works.item_size - sizeof(void *)));
         lose(x, x->b);
-        assert_int_equal(hand(x, x->b, &offer.d), DROP_NONE); /* the true one */
-        SAYS(x, x->b, "ACCEPT+");
+        assert_int_equal(hand(x, x->b, &offer.d), DROP_RX_UPGRADE_UNEXPECTED); /* the true one */
+        SAYS(x, x->b, "");
         adits_free(x);
 }
 

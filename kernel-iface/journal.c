@@ -110,40 +110,75 @@ uint64_t journal_netns(void)
         return stat("/proc/self/ns/net", &info) ? 0 : info.st_ino;
 }
 
-static bool holds(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
-{
-        struct journal journal;
-        bool found = false;
-
-        if (journal_read(path, &journal)) return false;
-        const struct plan_item *value = journal.netns == netns ? plan_value(&journal.before, kind) : NULL;
-        if (value) {
-                *item = *value;
-                found = true;
-        }
-        journal_free(&journal);
-        return found;
-}
-
-bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
+/* Of the journals of other links of that namespace, in the same folder; until `visit` answers false. */
+static void visit_others(const char *path, uint64_t netns, bool (*visit)(void *arg, const struct journal *other),
+                         void *arg)
 {
         char copy[PATH_MAX], other[PATH_MAX + NAME_MAX + 2];
         const char *slash = strrchr(path, '/');
         const char *own = slash ? slash + 1 : path;
         const char *ending = strrchr(own, '.');
         struct dirent *entry;
-        bool found = false;
+        bool more = true;
 
-        if (!ending || snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy) return false;
+        if (!ending || snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy) return;
         const char *folder = dirname(copy);
         DIR *dir = opendir(folder);
-        if (!dir) return false;
-        while (!found && (entry = readdir(dir))) {
+        if (!dir) return;
+        while (more && (entry = readdir(dir))) {
                 const char *its = strrchr(entry->d_name, '.');
+                struct journal journal;
                 if (!its || strcmp(its, ending) != 0 || strcmp(entry->d_name, own) == 0) continue;
                 snprintf(other, sizeof other, "%s/%s", folder, entry->d_name);
-                found = holds(other, netns, kind, item);
+                if (journal_read(other, &journal)) continue;
+                if (journal.netns == netns) more = visit(arg, &journal);
+                journal_free(&journal);
         }
         closedir(dir);
-        return found;
+}
+
+struct search {
+        enum plan_kind kind;
+        struct plan_item *item;
+        bool found;
+};
+
+static bool find_value(void *arg, const struct journal *other)
+{
+        struct search *search = arg;
+        const struct plan_item *value = plan_value(&other->before, search->kind);
+
+        if (value) *search->item = *value;
+        search->found = value != NULL;
+        return !search->found;
+}
+
+bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
+{
+        struct search search = { .kind = kind, .item = item };
+
+        visit_others(path, netns, find_value, &search);
+        return search.found;
+}
+
+struct marks {
+        uint32_t *list;
+        size_t count, max;
+};
+
+static bool take_mark(void *arg, const struct journal *other)
+{
+        struct marks *marks = arg;
+        const struct plan_item *lock = plan_value(&other->ours, PLAN_LOCK);
+
+        if (lock && lock->mark) marks->list[marks->count++] = lock->mark;
+        return marks->count < marks->max;
+}
+
+size_t journal_marks(const char *path, uint64_t netns, uint32_t *list, size_t max)
+{
+        struct marks marks = { list, 0, max };
+
+        visit_others(path, netns, take_mark, &marks);
+        return marks.count;
 }

@@ -1,5 +1,6 @@
-/* The kill switch of a link, as rules: this host's own packets and those that it forwards leave through the link, or not
- * at all; whatever a route says (one more specific than ours, from a DHCP server that lies), in IPv4 and IPv6. Pure.
+/* The kill switch of a link, as rules: this host's own packets and those that it forwards leave through the link, or
+ * not at all; whatever a route says (one more specific than ours, from a DHCP server that lies), in IPv4 and IPv6.
+ * Pure.
  *
  * What leaves all the same, for without it there would be no link: the link's own datagrams, which have its mark (only
  * who may administer the network can set one); DHCP; neighbour and router discovery, and the multicast membership that
@@ -9,8 +10,8 @@
  * another tunnel works inside this one. Two links with a kill switch each let the other's datagrams pass.
  *
  * The hooks are output, forward and postrouting: the last one because a packet may be led to another interface after
- * output (DNAT of a local one), which keeps the interface that it saw first. Incoming packets are not looked at, but for
- * those to the link's addresses from elsewhere, which are forged; the answers to others are packets that leave. */
+ * output (DNAT of a local one), which keeps the interface that it saw first. Incoming packets are not looked at, but
+ * for those to the link's addresses from elsewhere, which are forged; the answers to others are packets that leave. */
 #ifndef KERNEL_IFACE_KILLSWITCH_H
 #define KERNEL_IFACE_KILLSWITCH_H
 

@@ -13,8 +13,8 @@ enum { NFT_COMMENT = 64 };
 struct nft_table {
         bool there;
         char comment[NFT_COMMENT]; /* "": it has none */
-        uint64_t print; /* of all that is in it, and of this very table: anybody's change of a flag, a chain, a policy or
-                           a rule makes another; so does the same table made anew */
+        uint64_t print; /* of all that is in it, and of this very table: anybody's change of a flag, a chain, a policy
+                           or a rule makes another; so does the same table made anew */
 };
 
 int nft_read(const char *name, struct nft_table *out);

@@ -4,11 +4,13 @@
 
 #include "kernel-iface/host.h"
 #include "kernel-iface/plan.h"
+#include "kernel-iface/tables.h"
 
 struct steps_link {
         const char *name; /* for messages */
         int ifindex;      /* in: of the link meant; 0: it is gone */
-        bool here;        /* out of steps_read() */
+        struct tables *tables;
+        bool here; /* out of steps_read() */
         bool up;
 };
 

@@ -120,22 +120,22 @@ bool tables_apply(struct tables *tables, const struct plan_step *step, struct ho
 {
         enum firewall_table table = table_of(step->item.kind);
         char name[FIREWALL_NAME], text[FIREWALL_NAME + 32], why[160] = "";
-        struct nft_table is;
+        struct nft_table was, is;
         uint64_t digest = 0;
         bool is_ours;
 
         firewall_name(table, tables->link, name);
         snprintf(text, sizeof text, "delete table inet %s\n", name);
         const char *todo = step->add ? text_of(tables, &step->item) : text;
-        int code = todo ? read_table(tables, table, &is, &is_ours, &digest) : -EINVAL;
+        int code = todo ? read_table(tables, table, &was, &is_ours, &digest) : -EINVAL;
         if (!step->add && ((!code && !is_ours) || code == -EOPNOTSUPP)) return true; /* gone, or another's */
-        if (!code && is.there && !is_ours) code = -EEXIST;
+        if (!code && was.there && !is_ours) code = -EEXIST;
         if (code) return fail(error, &step->item, name, -code, why);
 
         int ran = nft_run(todo, why, sizeof why);
         code = read_table(tables, table, &is, &is_ours, &digest);
         if (code) return fail(error, &step->item, name, -code, why);
-        bool done = step->add ? is_ours && digest == step->item.digest : !is.there;
+        bool done = step->add ? is_ours && digest == step->item.digest && is.print != was.print : !is.there;
         if (!done) return fail(error, &step->item, name, ran ? -ran : EIO, why);
         tables->prints[table] = step->add ? is.print : 0;
         return true;

@@ -48,7 +48,6 @@ const char *conf_remark(const struct conf *conf, unsigned *cursor)
                 const char *what;
         } keys[] = {
                 { conf->dns, "DNS is not set by this version; set it yourself" },
-                { conf->kill_switch, "KillSwitch is not done by this version" },
                 { conf->masquerade || conf->forward, "Masquerade and Forward are not done by this version" },
                 { conf->flags & CONF_SAVE_CONFIG,
                   "SaveConfig is not done by this version; save the link with: adit save" },

@@ -1,6 +1,7 @@
 /* aditd: starts one link. */
 #include "daemon/conf/conf.h"
 #include "daemon/keeper.h"
+#include "daemon/lock.h"
 #include "daemon/log.h"
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 
 static const char USAGE[] = "usage: aditd [-f] NAME\n"
                             "       aditd [-f] -c FILE|NAME\n"
+                            "       aditd --lock -c FILE|NAME\n"
                             "       aditd -h | -V\n";
 
 static const char HELP[] =
@@ -20,6 +22,8 @@ static const char HELP[] =
         "Makes interface NAME, to be configured with wg or adit; with -c, brings up the link that a file describes.\n"
         "Returns when the interface and its sockets are ready, and goes on in the background.\n\n"
         "  -c, --config FILE|NAME   the file (NAME: /etc/adit/NAME.conf, then /etc/wireguard/NAME.conf)\n"
+        "  --lock                   put the kill switch of that file in force without the link: at boot, before the "
+        "network\n"
         "  -f, --foreground         stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
         "  -h, --help               print this\n"
         "  -V, --version            print the version\n\n"
@@ -29,7 +33,7 @@ static const char HELP[] =
         "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. More: aditd(8)\n";
 
 struct arguments {
-        bool foreground;
+        bool foreground, lock;
         char link[IFNAMSIZ];
         char config[CONF_PATH_MAX]; /* "" without -c */
 };
@@ -61,22 +65,23 @@ static void find_config(struct arguments *arguments, const char *name_or_path)
 
 static void parse(struct arguments *arguments, int argc, char **argv)
 {
-        static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
-                                                 { "config", required_argument, NULL, 'c' },
-                                                 { "version", no_argument, NULL, 'V' },
-                                                 { "help", no_argument, NULL, 'h' },
-                                                 { 0 } };
+        static const struct option options[] = {
+                { "foreground", no_argument, NULL, 'f' }, { "config", required_argument, NULL, 'c' },
+                { "lock", no_argument, NULL, 'L' },       { "version", no_argument, NULL, 'V' },
+                { "help", no_argument, NULL, 'h' },       { 0 }
+        };
         const char *foreground = getenv("WG_PROCESS_FOREGROUND"), *config = NULL;
 
         arguments->foreground = foreground && !strcmp(foreground, "1");
         for (int option; (option = getopt_long(argc, argv, "fc:Vh", options, NULL)) != -1;) {
                 if (option == 'f') arguments->foreground = true;
                 else if (option == 'c') config = optarg;
+                else if (option == 'L') arguments->lock = true;
                 else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
                 else if (option == 'h') help();
                 else usage();
         }
-        if (argc - optind != !config) usage();
+        if (argc - optind != !config || (arguments->lock && !config)) usage();
         if (config) {
                 find_config(arguments, config);
                 return;
@@ -151,6 +156,7 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         }
         log_open_stderr(arguments.link, log_level_from_environment());
+        if (arguments.lock) return lock_run(arguments.link, arguments.config);
         struct keeper_options options = { .link = arguments.link,
                                           .config = *arguments.config ? arguments.config : NULL,
                                           .foreground = arguments.foreground,

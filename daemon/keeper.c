@@ -106,27 +106,35 @@ static void on_signal(struct keeper *keeper)
 
 static void on_link(struct keeper *keeper)
 {
-        struct link_info info = { 0 };
-        bool changed = false, paths = false;
-        int error = netlink_watch_read(keeper->links, keeper->ifindex, &info, &changed, &paths);
+        struct netlink_news news = { .on_loss = drift_lost, .arg = keeper };
+        int error = netlink_watch_read(keeper->links, keeper->ifindex, &news);
 
-        if (error || changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
-        if (paths || error == -ENOBUFS) {
+        if (error || news.changed) tell_link(keeper); /* an error: it left this namespace, or news was lost */
+        if (news.paths) {
                 tell_paths(keeper);
                 if (keeper->egress_due == UINT64_MAX) keeper->egress_due = keeper_now() + EGRESS_DELAY;
         }
         /* Down, it lost its routes; they are put back when it is up. */
-        if (changed && info.was_down) keeper->host_due = true;
-        if (error == -ENOBUFS) keeper->host_due = true;
+        if (news.changed && news.link.was_down) {
+                keeper->host_due = true;
+                keeper->drift.lost = 0;
+        }
+        if (error == -ENOBUFS) drift_suspect(keeper);
         if (keeper->host_due) apply_host_again(keeper);
 }
 
 static void on_files(struct keeper *keeper)
 {
         char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+        ssize_t got;
 
-        while (read(keeper->files, events, sizeof events) > 0)
-                continue;
+        while ((got = read(keeper->files, events, sizeof events)) > 0) {
+                const struct inotify_event *event;
+                for (const char *at = events; at < events + got; at += sizeof *event + event->len) {
+                        event = (const struct inotify_event *)(const void *)at;
+                        if (event->mask & (IN_MODIFY | IN_Q_OVERFLOW)) drift_suspect(keeper);
+                }
+        }
         for (int i = 0; i < 2; i++) {
                 if (listener_is_there(&keeper->listeners[i])) continue;
                 log_print(LOG_INFO, "%s was removed", keeper->listeners[i].path);
@@ -159,6 +167,7 @@ static void arm(struct keeper *keeper)
         if (keeper->guard_due < deadline) deadline = keeper->guard_due;
         if (keeper->transaction.stage == STAGE_RESOLVING && keeper->transaction.deadline < deadline)
                 deadline = keeper->transaction.deadline;
+        if (keeper->drift.due < deadline) deadline = keeper->drift.due;
         if ((keeper->link_untold || keeper->paths_untold) && deadline > keeper_now() + RETRY)
                 deadline = keeper_now() + RETRY;
         struct itimerspec at = { 0 };
@@ -183,6 +192,7 @@ static void loop(struct keeper *keeper)
                 names_tick(keeper);
                 apply_resolved(keeper);
                 guard_tick(keeper);
+                drift_tick(keeper);
                 if (keeper->egress_due <= keeper_now()) renew_egress_mtu(keeper);
                 if (keeper->link_untold) tell_link(keeper);
                 if (keeper->paths_untold) tell_paths(keeper);
@@ -245,6 +255,7 @@ int keeper_run(const struct keeper_options *options)
                                         .egress_due = UINT64_MAX,
                                         .guard_due = UINT64_MAX,
                                         .ruleset = -1,
+                                        .drift.due = UINT64_MAX,
                                         .transaction = { .status = -1, .text = -1 } };
 
         keeper.options = options;

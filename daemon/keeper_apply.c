@@ -146,16 +146,19 @@ static bool host_apply_resolved(struct keeper *keeper, const struct host_state *
         return applied;
 }
 
-void apply_host_again(struct keeper *keeper)
+bool apply_host_again(struct keeper *keeper)
 {
         struct host_error error;
         struct link_info info;
 
         keeper->host_due = keeper->current.managed && !keeper->link_away;
-        if (!keeper->host_due || keeper->transaction.stage != STAGE_IDLE) return;
-        if (host_link(keeper->host, &info) || !info.up) return; /* the user set it down: not ours to set up again */
+        if (!keeper->host_due || keeper->transaction.stage != STAGE_IDLE) return false;
+        if (host_link(keeper->host, &info) || !info.up)
+                return false; /* the user set it down: not ours to set up again */
         keeper->host_due = false;
-        if (!host_apply_resolved(keeper, &keeper->current, &error)) log_print(LOG_ERR, "%s", error.text);
+        if (host_apply_resolved(keeper, &keeper->current, &error)) return true;
+        log_print(LOG_ERR, "%s", error.text);
+        return false;
 }
 
 /* The mark of our own datagrams is set before a rule looks for it: without rules it does nothing, without it they would

@@ -93,7 +93,8 @@ static bool open_host(struct keeper *keeper)
         keeper->ifindex = info.ifindex;
         failed = set_default_mtu(info.ifindex);
         if (failed) return fail("the interface's MTU cannot be set", failed, "");
-        keeper->links = netlink_watch_open();
+        keeper->links = host_watch(keeper->host);
+        host_watch_values(keeper->files);
         return keeper->links >= 0 || fail("netlink", keeper->links, "");
 }
 

@@ -7,6 +7,7 @@
 #include "daemon/conf/control.h"
 #include "daemon/conf/records.h"
 #include "daemon/keeper.h"
+#include "daemon/log.h"
 #include "daemon/sockets.h"
 #include "kernel-iface/host.h"
 #include "kernel-iface/ipc.h"
@@ -28,7 +29,13 @@ struct client {
         bool loader;
 };
 
-enum stage { STAGE_IDLE, STAGE_RESOLVING /* names, before a kill switch closes */, STAGE_PREPARING, STAGE_COMMITTING, STAGE_SHOWING };
+enum stage {
+        STAGE_IDLE,
+        STAGE_RESOLVING /* names, before a kill switch closes */,
+        STAGE_PREPARING,
+        STAGE_COMMITTING,
+        STAGE_SHOWING
+};
 
 /* One request at a time is carried out; the others wait unread. */
 struct transaction {
@@ -55,6 +62,19 @@ struct name {
         bool untold; /* the tunnel process had no room for the address */
 };
 
+/* What other programs did to the host's state since it was last put right. */
+struct drift {
+        uint64_t due;  /* when to put it right; UINT64_MAX: nothing is known to be amiss */
+        uint64_t last; /* when it was put right last */
+        uint64_t wait; /* how long the next time is to wait from then: it grows while somebody keeps at it */
+        char told_item[PLAN_TEXT]; /* what the log was last told of */
+        uint64_t told;             /* when it was told of a fight over that; 0: it was not */
+        unsigned lost;             /* items of ours that were taken away, and that the log does not know of */
+        char item[PLAN_TEXT];      /* the first of them */
+        uint32_t port;             /* netlink port of who took that; 0: not known */
+        char who[LOG_TEXT / 4];    /* its name */
+};
+
 struct keeper {
         const struct keeper_options *options;
         struct tun tun;
@@ -64,7 +84,7 @@ struct keeper {
         struct listener listeners[2]; /* UAPI, control */
         int epoll, ipc, signals, links, files, timer;
         int ruleset; /* news of nftables; -1: no table of ours was wanted so far */
-        int tunnel; /* pid; 0: gone */
+        int tunnel;  /* pid; 0: gone */
         int ifindex;
         struct host *host;
         struct pool pools[2];
@@ -84,6 +104,7 @@ struct keeper {
         uint64_t guard_due;             /* when to look after our nftables tables; UINT64_MAX: not now */
         uint64_t guard_spent;           /* see keeper_guard.c */
         bool asked_to_end;              /* by a person or the service manager: then the kill switch is lifted, too */
+        struct drift drift;
         bool tunnel_ready, ready, stop;
         int status; /* exit status */
 };
@@ -126,12 +147,8 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
                  int text);
 void apply_show(struct keeper *keeper, struct client *client, bool secrets);
 void apply_result(struct keeper *keeper, const struct ipc_message *message);
-/* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. */
-void apply_host_again(struct keeper *keeper);
 /* A name was resolved, or could not be, or the time is over: what waits for it goes on. */
 void apply_resolved(struct keeper *keeper);
-/* The host's state with names replaced by the addresses they resolved to; to be freed: (*copy).endpoints. */
-bool apply_resolve(const struct keeper *keeper, const struct host_state *state, struct host_state *copy);
 
 /* keeper_guard.c: our nftables tables, which another program may flush. */
 /* Before the first is made; false and the reason, when this kernel has none. */
@@ -144,12 +161,24 @@ void guard_tick(struct keeper *keeper);
 bool kept_find(const char *link, const struct host_endpoint *endpoint, union socket_address *address);
 /* Of all names that have an address. */
 void kept_write(const struct keeper *keeper);
+/* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. True: it is
+ * done; else it has failed and said why, or is to be done later. */
+bool apply_host_again(struct keeper *keeper);
+/* The host's state with names replaced by the addresses they resolved to; to be freed: (*copy).endpoints. */
+bool apply_resolve(const struct keeper *keeper, const struct host_state *state, struct host_state *copy);
+
+/* keeper_drift.c: what other programs take away, or set back, is put right: at once, and when they keep at it, once a
+ * second. */
+void drift_lost(const struct netlink_loss *loss, void *keeper);
+/* Something may be amiss: news were lost, or a value was written. */
+void drift_suspect(struct keeper *keeper);
+void drift_tick(struct keeper *keeper);
 
 /* keeper_names.c: endpoints given by name, resolved in a child each. */
 /* `replace`: also where the peer has another endpoint now (a reload undoes live edits). */
 void names_set(struct keeper *keeper, const struct host_state *host, bool replace);
-/* Before a kill switch closes, for then only the tunnel leads to a name server: whether each name was resolved, or could
- * not be now but has an address from an earlier run; *which is one that is not known. */
+/* Before a kill switch closes, for then only the tunnel leads to a name server: whether each name was resolved, or
+ * could not be now but has an address from an earlier run; *which is one that is not known. */
 bool names_known(const struct keeper *keeper, const struct name **which);
 bool names_literal(const char *host); /* an address as it stands, which nobody needs to resolve */
 void names_stop(struct keeper *keeper);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 /* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
@@ -139,6 +140,21 @@ uint32_t host_egress_mtu(struct host *host, const struct host_state *state, uint
 {
         return egress_mtu(host->netlink, here ? host->journal.ifindex : 0, mark, state->endpoints,
                           state->endpoint_count);
+}
+
+int host_watch(struct host *host)
+{
+        return netlink_watch_open(host->netlink);
+}
+
+void host_watch_values(int inotify)
+{
+        inotify_add_watch(inotify, steps_valid_mark, IN_MODIFY);
+}
+
+bool host_owns(const struct host *host, const struct plan_item *item)
+{
+        return plan_has(&host->journal.ours, item);
 }
 
 /* One change: `ours` is what may be removed on the way. */

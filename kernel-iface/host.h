@@ -47,6 +47,13 @@ bool host_guard(struct host *host, const struct host_state *want, bool *mended, 
 /* The link's index, name and MTU now, and whether it is up; -ENODEV once it is elsewhere. The link is known by its
  * index since host_open(): a new name changes nothing. */
 int host_link(struct host *host, struct link_info *out);
+/* A watch over what others do to the host (netlink_watch_read()), that hears nothing of what this host_*() does. */
+int host_watch(struct host *host);
+/* The same for the values that are no news of netlink: IN_MODIFY of `inotify`, our own writing included. Best effort: a
+ * write through another mount of /proc is not heard. */
+void host_watch_values(int inotify);
+/* Whether this is there by our doing: what another program must not take away. */
+bool host_owns(const struct host *host, const struct plan_item *item);
 /* The least MTU of the ways out to those of `state`'s endpoints that are literal addresses, with the mark that our
  * datagrams have now; of the default routes when there is none; 0: no way is known. Not through the link itself, which
  * is not `here` when it is in another namespace. */

@@ -3,6 +3,7 @@
 #ifndef KERNEL_IFACE_NETLINK_H
 #define KERNEL_IFACE_NETLINK_H
 
+#include "kernel-iface/plan.h"
 #include "kernel-iface/types.h"
 
 #include <net/if.h>
@@ -63,14 +64,29 @@ int netlink_mark_used(struct netlink *netlink, uint32_t number, bool *used);
 int netlink_route_mtu(struct netlink *netlink, const union socket_address *address, uint32_t mark, int ifindex,
                       uint32_t *mtu);
 
+/* What another program took away: of the link, or marked RTPROT_ADIT. It may be another Adit link's: who has the list
+ * of what is ours tells. */
+struct netlink_loss {
+        struct plan_item item; /* an address, a route, a throw route or the rules */
+        uint32_t port;         /* of whose request it was; mostly its pid, in 22 bits; 0: the kernel's own doing */
+};
+
+struct netlink_news {
+        void (*on_loss)(const struct netlink_loss *loss, void *arg); /* in; NULL: nobody asks */
+        void *arg;
+        struct link_info link; /* the newest, if `changed` */
+        bool changed;          /* there was news of the link */
+        bool paths; /* a datagram of ours may now leave by another way, of another MTU, or from another address:
+                     * any route, address or rule of the host changed, or a link came, went or got another MTU,
+                     * but those on the link, those of ours, and the kernel's local and cached ones */
+};
+
 /* Watches links, addresses, routes and rules of both families: a descriptor for epoll (non-blocking, close-on-exec), or
- * -errno. netlink_watch_read() takes all that is queued in one go, so that a storm of routes is one piece of news:
- * *changed with the newest *out if there was news of `ifindex`; *paths if a datagram of ours may now leave by another
- * way, of another MTU, or from another address: any route, address or rule of the host changed, or a link came, went
- * or got another MTU, but those on `ifindex`, those of ours, and the kernel's local and cached ones. 0; -ENODEV when
- * the link left this namespace (deleted or moved: the TUN tells which); -ENOBUFS when news were lost: ask with
- * netlink_link(). *changed and *paths hold in every case, and *paths is true when news were lost. */
-int netlink_watch_open(void);
-int netlink_watch_read(int fd, int ifindex, struct link_info *out, bool *changed, bool *paths);
+ * -errno. Of what was done over `own` (may be NULL) only news of links is heard: our own changes make neither work nor
+ * a storm. netlink_watch_read() takes all that is queued in one go, so that a storm of routes is one piece of news. 0;
+ * -ENODEV when the link left this namespace (deleted or moved: the TUN tells which); -ENOBUFS when news were lost: ask
+ * with netlink_link(). *news holds in every case, and `paths` is true when news were lost. */
+int netlink_watch_open(const struct netlink *own);
+int netlink_watch_read(int fd, int ifindex, struct netlink_news *news);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char valid_mark_path[] = "/proc/sys/net/ipv4/conf/all/src_valid_mark";
+const char steps_valid_mark[] = "/proc/sys/net/ipv4/conf/all/src_valid_mark";
 
 /* reading */
 
@@ -139,7 +139,7 @@ static int read_valid_mark(struct plan_state *current)
 {
         struct plan_item item = { .kind = PLAN_VALID_MARK };
         char text[16] = "";
-        int fd = open(valid_mark_path, O_RDONLY | O_CLOEXEC);
+        int fd = open(steps_valid_mark, O_RDONLY | O_CLOEXEC);
 
         if (fd < 0) return -errno;
         ssize_t got = read(fd, text, sizeof text - 1);
@@ -172,7 +172,7 @@ int steps_read(struct netlink *netlink, struct steps_link *link, const struct pl
 
 static int write_valid_mark(uint32_t value)
 {
-        int fd = open(valid_mark_path, O_WRONLY | O_CLOEXEC);
+        int fd = open(steps_valid_mark, O_WRONLY | O_CLOEXEC);
         int error = 0;
 
         if (fd < 0) return -errno;

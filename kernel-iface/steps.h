@@ -6,6 +6,8 @@
 #include "kernel-iface/plan.h"
 #include "kernel-iface/tables.h"
 
+extern const char steps_valid_mark[]; /* the file of net.ipv4.conf.all.src_valid_mark */
+
 struct steps_link {
         const char *name; /* for messages */
         int ifindex;      /* in: of the link meant; 0: it is gone */

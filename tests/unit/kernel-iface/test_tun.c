@@ -190,23 +190,20 @@ static pid_t hold_namespace(void)
         return pid;
 }
 
-static void wait_for_news(int fd, int ifindex, struct link_info *info, bool *changed, int *code)
+static int wait_for_news(int fd, int ifindex, struct netlink_news *news)
 {
         struct pollfd ready = { .fd = fd, .events = POLLIN };
 
-        bool paths;
-
-        *changed = false;
-        *code = poll(&ready, 1, 5000) == 1 ? netlink_watch_read(fd, ifindex, info, changed, &paths) : -ETIMEDOUT;
+        return poll(&ready, 1, 5000) == 1 ? netlink_watch_read(fd, ifindex, news) : -ETIMEDOUT;
 }
 
 /* The watch tells MTU, state, departure; the TUN tells moved from deleted. */
 static void test_watch(void **state)
 {
         struct link_info info = { 0 };
-        bool changed, paths;
+        struct netlink_news news = { 0 };
         char command[64];
-        int code, error;
+        int error;
 
         (void)state;
         need_namespace();
@@ -214,27 +211,24 @@ static void test_watch(void **state)
         assert_non_null(netlink);
         assert_int_equal(netlink_link(netlink, "absent", &info), -ENODEV);
         assert_int_equal(netlink_link(netlink, "wgt", &info), 0);
-        int ifindex = info.ifindex, fd = netlink_watch_open();
+        int ifindex = info.ifindex, fd = netlink_watch_open(NULL);
         assert_return_code(fd, errno);
-        assert_int_equal(netlink_watch_read(fd, ifindex, &info, &changed, &paths), 0);
-        assert_false(changed);
+        assert_int_equal(netlink_watch_read(fd, ifindex, &news), 0);
+        assert_false(news.changed);
 
         assert_int_equal(netlink_set_link(netlink, ifindex, 1333, true), 0);
-        wait_for_news(fd, ifindex, &info, &changed, &code);
-        assert_int_equal(code, 0);
-        assert_true(changed);
-        assert_true(info.up);
-        assert_int_equal(info.mtu, 1333);
+        assert_int_equal(wait_for_news(fd, ifindex, &news), 0);
+        assert_true(news.changed);
+        assert_true(news.link.up);
+        assert_int_equal(news.link.mtu, 1333);
         shell("ip link set lo up", NULL, 0); /* another link's news are none of ours */
-        wait_for_news(fd, ifindex, &info, &changed, &code);
-        assert_int_equal(code, 0);
-        assert_false(changed);
+        assert_int_equal(wait_for_news(fd, ifindex, &news), 0);
+        assert_false(news.changed);
 
         pid_t elsewhere = hold_namespace();
         snprintf(command, sizeof command, "ip link set wgt netns %d", (int)elsewhere);
         assert_int_equal(shell(command, NULL, 0), 0);
-        wait_for_news(fd, ifindex, &info, &changed, &code);
-        assert_int_equal(code, -ENODEV);
+        assert_int_equal(wait_for_news(fd, ifindex, &news), -ENODEV);
         int is_up = tun_is_up(tun.fd); /* it was set down on the way, but is not gone */
         kill(elsewhere, SIGKILL);
         waitpid(elsewhere, NULL, 0);
@@ -247,7 +241,7 @@ static void test_watch(void **state)
 static void test_watch_of_a_bridge_port(void **state)
 {
         struct link_info info = { 0 };
-        bool changed, paths;
+        struct netlink_news news = { 0 };
         int error;
 
         (void)state;
@@ -259,12 +253,12 @@ static void test_watch_of_a_bridge_port(void **state)
         struct netlink *netlink = netlink_open(&error);
         assert_non_null(netlink);
         assert_int_equal(netlink_link(netlink, "vea", &info), 0);
-        int ifindex = info.ifindex, fd = netlink_watch_open();
+        int ifindex = info.ifindex, fd = netlink_watch_open(NULL);
         assert_int_equal(shell("ip link set vea nomaster", NULL, 0), 0);
-        int code = netlink_watch_read(fd, ifindex, &info, &changed, &paths);
+        int code = netlink_watch_read(fd, ifindex, &news);
         shell("ip link del vea; ip link del wgb", NULL, 0);
         assert_int_equal(code, 0);
-        assert_int_equal(netlink_watch_read(fd, ifindex, &info, &changed, &paths), -ENODEV);
+        assert_int_equal(netlink_watch_read(fd, ifindex, &news), -ENODEV);
         close(fd);
         netlink_close(netlink);
 }

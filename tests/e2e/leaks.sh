@@ -76,9 +76,9 @@ in_clear() { # NAME: the captures end; what was seen
 }
 
 chatter() { # a and c talk to the internet and to b, from now on
-        tool a chatter "${INTERNET[@]}" 192.0.2.2 2001:db8::2 10.9.0.77 &
+        tool a chatter "${INTERNET[@]}" 192.0.2.2 2001:db8::2 10.9.0.77 2>/dev/null &
         disown
-        tool c chatter "${INTERNET[@]}" 192.0.2.2 &
+        tool c chatter "${INTERNET[@]}" 192.0.2.2 2>/dev/null &
         disown
 }
 chatting() { [ "$(for space in a c; do pgrep_in "$space"; done | wc -l)" = 2 ]; }

@@ -139,13 +139,7 @@ chatter
 wait_for 5 chatting
 mark=$(lock | grep 'meta mark')
 for victim in keeper tunnel both; do
-        ends=($(running a aditd | sort -n))
-        case $victim in
-        keeper) must kill -KILL "${ends[0]}" ;;
-        tunnel) must kill -KILL "${ends[1]}" ;;
-        both) must kill -KILL "${ends[@]}" ;;
-        esac
-        ok "SIGKILL: $victim; the other one ends too" wait_for 5 empty_of a aditd
+        ok "SIGKILL: $victim; the other one ends too" crash "$victim"
         ok "the kill switch is in force" locked
         ok "nothing reaches the internet" no_pings a 203.0.113.1
         ok "up again" adit up "$TMP/$A.conf"

@@ -92,6 +92,18 @@ hush() {
         for space in a c; do pids+=" $(pgrep_in "$space")"; done
         [ -z "${pids// /}" ] || kill $pids
 }
+# SIGKILL to one end of a's link, or both; the other one ends by itself. A process that ends is out of its namespace before its
+# sockets are closed: they are waited for one by one.
+crash() { # keeper|tunnel|both
+        local ends pid
+        ends=($(running a aditd | sort -n))
+        case $1 in
+        keeper) kill -KILL "${ends[0]}" ;;
+        tunnel) kill -KILL "${ends[1]}" ;;
+        both) kill -KILL "${ends[@]}" ;;
+        esac || return
+        for pid in "${ends[@]}"; do wait_for 5 dead "$pid" || return; done
+}
 adit() { on a "$ADIT" "$@"; }
 lock() { on a nft list table inet "adit-lock-$A"; }
 locked() { lock >/dev/null 2>&1; }

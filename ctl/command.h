@@ -33,6 +33,7 @@ int command_key_set(const struct command *self, int argc, char **argv, struct po
 int command_up(const struct command *self, int argc, char **argv, struct pool *pool); /* link.c */
 int command_down(const struct command *self, int argc, char **argv, struct pool *pool);
 int command_reload(const struct command *self, int argc, char **argv, struct pool *pool);
+int command_repair(const struct command *self, int argc, char **argv, struct pool *pool);
 int command_check(const struct command *self, int argc, char **argv, struct pool *pool);
 int command_show(const struct command *self, int argc, char **argv, struct pool *pool); /* show.c */
 int command_peer_list(const struct command *self, int argc, char **argv, struct pool *pool);

@@ -51,6 +51,16 @@ const struct command commands[] = {
           "Examples:\n"
           "  adit down wg0\n",
           command_down },
+        { "repair", "[NAME] [--all]", "Undo what a killed link left on this host",
+          "Rules, routes, kernel settings and sockets that aditd had no time to put back: afterwards this host is as it\n"
+          "was before the link came up. Says each thing that it undoes. Also the next adit up of that link does it.\n"
+          "Without NAME: of all links that left something. A link that is up is not touched, and with its NAME refused.\n"
+          "When nothing was left, that is said, and the exit status is 0.\n"
+          "What a link left in another network namespace is repaired there.\n\n"
+          "  --all   the same as no NAME\n\n"
+          "Examples:\n"
+          "  adit repair wg0\n",
+          command_repair },
         { "reload", "FILE|NAME", "Make a running link what its file says",
           "NAME is for the file that the link came up from. Checks the whole file first. Sessions of peers that\n"
           "stay are kept. What was taken out of the file goes from the link, live edits that were not saved among\n"

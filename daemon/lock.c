@@ -1,5 +1,6 @@
 #include "daemon/lock.h"
 
+#include "daemon/claim.h"
 #include "daemon/keeper_state.h"
 #include "daemon/loader.h"
 #include "daemon/log.h"
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static bool fail(const char *what, const char *why)
@@ -79,7 +79,7 @@ static bool put_in_force(const char *link, struct host_state *state)
         bool made = false;
 
         snprintf(journal, sizeof journal, "%s/%s.state", CONTROL_DIRECTORY, link);
-        struct host *host = host_open(link, journal, &error);
+        struct host *host = host_open(link, journal, NULL, &error);
         bool ok = host != NULL;
         if (ok && !state->fwmark) ok = host_choose_mark(host, &state->fwmark, &error);
         if (ok) ok = host_lock(host, state, &made, &error);
@@ -92,7 +92,7 @@ static bool put_in_force(const char *link, struct host_state *state)
 int lock_run(const char *link, const char *config)
 {
         struct pool pool = { .size = HOST_POOL };
-        struct listener alone; /* the place of the link's own aditd */
+        struct claim claim;
         struct host_state state;
 
         pool.base = mmap(NULL, HOST_POOL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -102,13 +102,13 @@ int lock_run(const char *link, const char *config)
                 log_print(LOG_INFO, "%s: no KillSwitch: nothing to do", config);
                 return EXIT_SUCCESS;
         }
-        int error = listener_open(&alone, CONTROL_DIRECTORY, link, SOCK_SEQPACKET, true);
+        int error = claim_take(&claim, link);
         if (error == -EADDRINUSE) {
                 log_print(LOG_INFO, "the link is up, and its kill switch in force");
                 return EXIT_SUCCESS;
         }
-        if (error) return fail(alone.path, strerror(-error)), EXIT_FAILURE;
+        if (error) return fail(claim.path, strerror(-error)), EXIT_FAILURE;
         bool ok = knows_names(link, &state) && put_in_force(link, &state);
-        listener_close(&alone);
+        claim_drop(&claim);
         return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -3,6 +3,7 @@
 #include "daemon/keeper.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
+#include "daemon/repair.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -15,6 +16,7 @@
 static const char USAGE[] = "usage: aditd [-f] NAME\n"
                             "       aditd [-f] -c FILE|NAME\n"
                             "       aditd --lock -c FILE|NAME\n"
+                            "       aditd --repair [NAME]\n"
                             "       aditd -h | -V\n";
 
 static const char HELP[] =
@@ -22,19 +24,24 @@ static const char HELP[] =
         "Makes interface NAME, to be configured with wg or adit; with -c, brings up the link that a file describes.\n"
         "Returns when the interface and its sockets are ready, and goes on in the background.\n\n"
         "  -c, --config FILE|NAME   the file (NAME: /etc/adit/NAME.conf, then /etc/wireguard/NAME.conf)\n"
-        "  --lock                   put the kill switch of that file in force without the link: at boot, before the "
+        "      --lock               put that file's kill switch in force without the link: at boot, before the "
         "network\n"
+        "      --repair [NAME]      undo what a link that was killed left on this host; without NAME, all such links\n"
         "  -f, --foreground         stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
         "  -h, --help               print this\n"
         "  -V, --version            print the version\n\n"
         "SIGHUP reads the file again; SIGTERM and SIGINT take the link down. Environment:\n"
         "  LOG_LEVEL=silent|error|info|verbose       what is logged; info, if it is not set\n"
         "  ADIT_CIPHERS=libsodium|padded|ipsec-mb    that implementation of the ciphers, not the fastest\n\n"
-        "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. More: aditd(8)\n";
+        "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. Of --repair: 0 "
+        "when\n"
+        "nothing is left, also when nothing was; 1 the link is up, or something is left. More: aditd(8)\n";
+
+enum { OPTION_REPAIR = 256, OPTION_LOCK }; /* without a letter */
 
 struct arguments {
-        bool foreground, lock;
-        char link[IFNAMSIZ];
+        bool foreground, repair, lock;
+        char link[IFNAMSIZ];        /* "": --repair of all */
         char config[CONF_PATH_MAX]; /* "" without -c */
 };
 
@@ -65,22 +72,27 @@ static void find_config(struct arguments *arguments, const char *name_or_path)
 
 static void parse(struct arguments *arguments, int argc, char **argv)
 {
-        static const struct option options[] = {
-                { "foreground", no_argument, NULL, 'f' }, { "config", required_argument, NULL, 'c' },
-                { "lock", no_argument, NULL, 'L' },       { "version", no_argument, NULL, 'V' },
-                { "help", no_argument, NULL, 'h' },       { 0 }
-        };
+        static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
+                                                 { "config", required_argument, NULL, 'c' },
+                                                 { "repair", no_argument, NULL, OPTION_REPAIR },
+                                                 { "lock", no_argument, NULL, OPTION_LOCK },
+                                                 { "version", no_argument, NULL, 'V' },
+                                                 { "help", no_argument, NULL, 'h' },
+                                                 { 0 } };
         const char *foreground = getenv("WG_PROCESS_FOREGROUND"), *config = NULL;
 
         arguments->foreground = foreground && !strcmp(foreground, "1");
         for (int option; (option = getopt_long(argc, argv, "fc:Vh", options, NULL)) != -1;) {
                 if (option == 'f') arguments->foreground = true;
                 else if (option == 'c') config = optarg;
-                else if (option == 'L') arguments->lock = true;
+                else if (option == OPTION_LOCK) arguments->lock = true;
+                else if (option == OPTION_REPAIR) arguments->repair = true;
                 else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
                 else if (option == 'h') help();
                 else usage();
         }
+        if (arguments->repair && (config || arguments->lock)) usage();
+        if (arguments->repair && argc == optind) return;
         if (argc - optind != !config || (arguments->lock && !config)) usage();
         if (config) {
                 find_config(arguments, config);
@@ -151,6 +163,7 @@ int main(int argc, char **argv)
                 fputs("aditd: a tunnel's interface is made by root: run it as root\n", stderr);
                 return EXIT_FAILURE;
         }
+        if (arguments.repair) return repair_run(*arguments.link ? arguments.link : NULL);
         if (sodium_init() < 0) {
                 fputs("aditd: libsodium cannot start: no randomness\n", stderr);
                 return EXIT_FAILURE;

@@ -1,6 +1,7 @@
 #include "kernel-iface/host.h"
 
 #include "kernel-iface/journal.h"
+#include "kernel-iface/namespace.h"
 #include "kernel-iface/steps.h"
 #include "kernel-iface/wanted.h"
 
@@ -19,6 +20,7 @@ struct host {
         char *path; /* of the journal */
         struct journal journal;
         struct tables tables;
+        const struct host_teller *teller; /* while a crash is undone */
 };
 
 static bool fail(struct host_error *error, int code, const char *what)
@@ -54,18 +56,32 @@ static bool is_same_link(struct host *host)
                strcmp(info.name, host->journal.link) == 0;
 }
 
+static bool is_elsewhere(struct host *host, struct host_error *error)
+{
+        char enter[NAMESPACE_TEXT];
+
+        if (!namespace_find(host->journal.netns, enter)) return false;
+        error->error = EXDEV;
+        snprintf(error->text, sizeof error->text,
+                 "%s is of another network namespace (%llu): repair it there: %s adit repair %s", host->path,
+                 (unsigned long long)host->journal.netns, enter, host->journal.link);
+        return true;
+}
+
 static bool undo_crash(struct host *host, uint64_t netns, struct host_error *error)
 {
         int code = journal_read(host->path, &host->journal);
 
         if (code == -ENOENT) return true;
-        if (code) {
-                fail(error, code, host->path);
-                strncat(error->text, ": not a journal of Adit: look at `ip rule`, then remove it",
-                        sizeof error->text - strlen(error->text) - 1);
+        if (code == -EINVAL) {
+                error->error = EINVAL;
+                snprintf(error->text, sizeof error->text,
+                         "%s is damaged, and names no longer what a crash left; what to do: adit repair", host->path);
                 return false;
         }
-        if (host->journal.netns && host->journal.netns != netns) { /* of a namespace that is out of reach */
+        if (code) return fail(error, code, host->path);
+        if (host->journal.netns && host->journal.netns != netns) {
+                if (is_elsewhere(host, error)) return false;
                 drop_journal(host);
                 return true;
         }
@@ -82,7 +98,8 @@ static void find_index(struct host *host)
         if (!netlink_link(host->netlink, host->journal.link, &info)) host->journal.ifindex = info.ifindex;
 }
 
-struct host *host_open(const char *link, const char *journal, struct host_error *error)
+struct host *host_open(const char *link, const char *journal, const struct host_teller *teller,
+                       struct host_error *error)
 {
         struct host *host = calloc(1, sizeof *host);
         int code;
@@ -103,7 +120,9 @@ struct host *host_open(const char *link, const char *journal, struct host_error 
         }
         uint64_t netns = journal_netns();
         strcpy(host->tables.link, link);
+        host->teller = teller;
         if (!undo_crash(host, netns, error)) goto close_netlink;
+        host->teller = NULL;
         strcpy(host->journal.link, link);
         host->journal.ifindex = 0;
         host->journal.netns = netns;
@@ -166,6 +185,15 @@ static struct steps_link link_of(struct host *host)
                                     .tables = &host->tables };
 }
 
+static void tell(const struct host *host, const struct plan_step *step)
+{
+        char text[PLAN_TEXT];
+
+        if (!host->teller) return;
+        plan_print(&step->item, text);
+        host->teller->tell(host->teller->arg, text, !step->add);
+}
+
 static bool run_steps(struct host *host, const struct steps_link *link, const struct plan_step *steps, size_t count,
                       bool go_on, struct host_error *error)
 {
@@ -173,7 +201,10 @@ static bool run_steps(struct host *host, const struct steps_link *link, const st
 
         for (size_t i = 0; i < count; i++) {
                 struct host_error here;
-                if (steps_apply(host->netlink, link, &steps[i], &here)) continue;
+                if (steps_apply(host->netlink, link, &steps[i], &here)) {
+                        tell(host, &steps[i]);
+                        continue;
+                }
                 if (ok) *error = here;
                 ok = false;
                 if (!go_on) break;
@@ -527,6 +558,16 @@ bool host_undo_to_lock(struct host *host, struct host_error *error)
         }
         plan_free(&lock);
         plan_free(&rest);
+        return ok;
+}
+
+bool host_lift(struct host *host, const struct host_teller *teller, struct host_error *error)
+{
+        *error = (struct host_error){ 0 };
+        if (!host_locked(host)) return true;
+        host->teller = teller;
+        bool ok = host_undo(host, error);
+        host->teller = NULL;
         return ok;
 }
 

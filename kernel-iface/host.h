@@ -15,9 +15,18 @@ struct host_error {
         char text[256];
 };
 
-/* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link), but
- * for a kill switch: that one stays in force, and the journal names it. */
-struct host *host_open(const char *link, const char *journal, struct host_error *error);
+/* Hears of each step by which a crash is undone: "rules ipv4 mark 51820 table 51820", removed or (a value) set back. */
+struct host_teller {
+        void (*tell)(void *arg, const char *step, bool removed);
+        void *arg;
+};
+
+/* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link), and
+ * `teller` (NULL: nobody) hears of it; but for a kill switch: that one stays in force, and the journal names it.
+ * EINVAL: the journal is damaged; EXDEV: it is of another network namespace, which must be repaired there; when that
+ * one is gone, so is what the journal names, and it is removed. */
+struct host *host_open(const char *link, const char *journal, const struct host_teller *teller,
+                       struct host_error *error);
 void host_close(struct host *host); /* changes nothing */
 
 /* Makes the host look like `want`; all or nothing. The link is set up when managed; when not, it must be up to take
@@ -35,6 +44,8 @@ bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *erro
 bool host_undo(struct host *host, struct host_error *error);
 /* The same, but a kill switch stays in force and the journal keeps naming it: for an end that nobody asked for. */
 bool host_undo_to_lock(struct host *host, struct host_error *error);
+/* After host_open(): the kill switch that it left in force is lifted, and `teller` (NULL: nobody) hears of it. */
+bool host_lift(struct host *host, const struct host_teller *teller, struct host_error *error);
 
 /* Whether the journal names a kill switch of this link. */
 bool host_locked(const struct host *host);

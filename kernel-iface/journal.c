@@ -161,6 +161,27 @@ bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struc
         return search.found;
 }
 
+struct named {
+        const struct plan_item *item;
+        bool found;
+};
+
+static bool find_item(void *arg, const struct journal *other)
+{
+        struct named *named = arg;
+
+        named->found = plan_has(&other->ours, named->item);
+        return !named->found;
+}
+
+bool journal_names(const char *path, uint64_t netns, const struct plan_item *item)
+{
+        struct named named = { .item = item };
+
+        visit_others(path, netns, find_item, &named);
+        return named.found;
+}
+
 struct marks {
         uint32_t *list;
         size_t count, max;

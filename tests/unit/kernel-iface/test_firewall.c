@@ -357,7 +357,7 @@ static char folder[] = "/tmp/test_firewall.XXXXXX", journal[64];
 static struct host *open_host(void)
 {
         struct host_error error;
-        struct host *host = host_open("wg0", journal, &error);
+        struct host *host = host_open("wg0", journal, NULL, &error);
 
         if (!host) fail_msg("%s", error.text);
         return host;

@@ -6,7 +6,6 @@
 # shellcheck shell=bash
 A=${LINK}a B=${LINK}b
 INTERNET=(203.0.113.1 2001:db8:113::1)
-DEFAULT="0.0.0.0/0, ::/0"
 
 world() {
         spaces a b c
@@ -34,17 +33,17 @@ far_end() { # b's: its tunnel, without the routes that lead packets out of it in
         must ip -n "${SPACE}b" -6 route replace fd77::/64 dev "$B"
 }
 
-write() { # [INTERFACE-LINE]...
-        (umask 077; cat >"$TMP/$A.conf") <<-END
+write() { # [INTERFACE-LINE]...; FILE, ADDRESS, PEER, ALLOWED, ENDPOINT: instead of what is usual
+        (umask 077; cat >"$TMP/${FILE:-$A}.conf") <<-END
 		[Interface]
 		PrivateKey = $KEY_a
-		Address = 10.9.0.1/24, fd09::1/64
+		Address = ${ADDRESS:-10.9.0.1/24, fd09::1/64}
 		KillSwitch = yes
 		$(printf '%s\n' "$@")
 		[Peer]
-		PublicKey = $PUB_b
-		AllowedIPs = $DEFAULT
-		Endpoint = ${ENDPOINT:-192.0.2.2}:51820
+		PublicKey = ${PEER:-$PUB_b}
+		AllowedIPs = ${ALLOWED:-0.0.0.0/0, ::/0}
+		Endpoint = ${ENDPOINT:-192.0.2.2:51820}
 		END
 }
 
@@ -56,7 +55,7 @@ rogue() { # add|delete: what a DHCP server that lies could give: more specific t
 
 # What b gets on the underlay that is neither the tunnel's nor ARP, DHCP, neighbour or router discovery. Of IPv6, the next header is
 # read where the fixed header ends: UDP, ICMPv6, or the hop-by-hop options of MLD.
-CLEAR='(ip and not udp dst port 51820 and not udp dst port 67) or (ip6 and not (ip6[6] = 17 and (ip6[42:2] = 51820 or ip6[42:2] = 547)) and not (ip6[6] = 58 and ip6[40] >= 133 and ip6[40] <= 136) and not (ip6[6] = 0 and ip6[40] = 58))'
+CLEAR='(ip and not udp dst port 51820 and not udp dst port 51821 and not udp dst port 67) or (ip6 and not (ip6[6] = 17 and (ip6[42:2] = 51820 or ip6[42:2] = 51821 or ip6[42:2] = 547)) and not (ip6[6] = 58 and ip6[40] >= 133 and ip6[40] <= 136) and not (ip6[6] = 0 and ip6[40] = 58))'
 watch_clear() { capture b e0 "$TMP/$1.pcap" -Q in "$CLEAR"; } # NAME
 in_clear() { # NAME: the captures end; what was seen
         captured b "$TMP/$1.pcap"

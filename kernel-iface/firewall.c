@@ -43,15 +43,23 @@ static uint64_t digest_of(const struct nft_text *text)
         return digest ? digest : 1;
 }
 
-/* One transaction: added, so that it can be deleted; deleted, so that what is in it is ours alone. */
 static bool frame(struct nft_text *out, const char *name, uint64_t digest, const struct nft_text *rules)
 {
         char comment[FIREWALL_COMMENT];
 
         firewall_comment(digest, comment);
-        nft_print(out, "add table inet %s\ndelete table inet %s\ntable inet %s {\n\tcomment \"%s\"\n%s}\n", name, name,
+        nft_print(out,
+                  "table inet %s {\n\tcomment \"adit\"\n\tchain " FIREWALL_CHAIN
+                  " {\n\t\treturn comment \"%s\"\n\t}\n%s}\n",
                   name, comment, rules->bytes);
         return !out->failed;
+}
+
+/* Added, so that it is there to be deleted or flushed. */
+void firewall_transaction(struct nft_text *out, const char *name, const char *text, bool anew)
+{
+        nft_print(out, "add table inet %s { comment \"adit\"; }\n%s table inet %s\n%s", name, anew ? "delete" : "flush",
+                  name, text);
 }
 
 static bool add_table(struct firewall *out, enum firewall_table table, const char *link, uint32_t mark,

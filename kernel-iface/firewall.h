@@ -1,5 +1,8 @@
 /* A link's nftables tables as texts: the kill switch, which outlives the link after a crash, and the gateway, which
- * does not. Each is replaced as a whole. Pure but for memory (malloc). */
+ * does not. Each is replaced as a whole. Pure but for memory (malloc).
+ *
+ * A table of ours has the comment "adit", and a chain "adit" with one rule, whose comment tells of which text it is
+ * made. (A table's comment cannot be changed.) */
 #ifndef KERNEL_IFACE_FIREWALL_H
 #define KERNEL_IFACE_FIREWALL_H
 
@@ -20,7 +23,7 @@ void firewall_name(enum firewall_table table, const char *link, char name[FIREWA
 struct firewall {
         struct {
                 struct plan_item item; /* what the plan knows of it: kind, digest; LOCK: mark */
-                struct nft_text text;  /* adds or replaces it; no bytes: it is not wanted */
+                struct nft_text text;  /* "table inet ... { ... }"; no bytes: it is not wanted */
         } tables[FIREWALL_TABLES];
 };
 
@@ -30,7 +33,14 @@ bool firewall_make(struct firewall *out, const char *link, const char *interface
                    const struct host_state *want);
 void firewall_free(struct firewall *firewall);
 
-/* The comment that a table of ours has. False: it is not of ours. */
+/* What makes a table as `text` says in one transaction. `anew`: another one, whatever was in it: its hooks are gone for
+ * a moment to a packet that is just passing, on another processor or under a hypervisor that took this one away (seen:
+ * one in twenty replacements under load). Else in place: only the rules change, between two packets; for a table whose
+ * chains are those of the text, or that is not there. */
+void firewall_transaction(struct nft_text *out, const char *name, const char *text, bool anew);
+
+/* The comment of that rule in the chain FIREWALL_CHAIN. False: it is none. */
+#define FIREWALL_CHAIN "adit"
 enum { FIREWALL_COMMENT = 32 };
 void firewall_comment(uint64_t digest, char comment[FIREWALL_COMMENT]);
 bool firewall_comment_parse(const char *comment, uint64_t *digest);

@@ -22,13 +22,13 @@
 #include <unistd.h>
 
 enum { RUN_MS = 10000, WATCH_READS = 4096, TABLE_ATTR = 1 /* NFTA_*_TABLE, all of them */ };
-/* libnftnl's, in a table's user data: type, length, and the text with its end. */
+/* libnftnl's, first in the user data of a table or a rule: type, length, and the text with its end. */
 enum { UDATA_COMMENT = 0 };
 
 /* reading */
 
 struct reading {
-        const char *name;
+        const char *name, *chain;
         struct nft_table *table;
 };
 
@@ -38,14 +38,14 @@ static void mix(struct nft_table *table, const void *bytes, size_t len)
                 table->print = (table->print ^ ((const uint8_t *)bytes)[i]) * 1099511628211u; /* FNV-1a */
 }
 
-static void take_comment(struct nft_table *table, struct nlattr *attr)
+static void take_comment(char comment[NFT_COMMENT], struct nlattr *attr)
 {
         const uint8_t *data = attr ? nla_data(attr) : NULL;
         size_t len = attr ? (size_t)nla_len(attr) : 0;
 
-        if (len < 3 || data[0] != UDATA_COMMENT || data[1] > len - 2 || data[1] > sizeof table->comment) return;
-        memcpy(table->comment, data + 2, data[1]);
-        table->comment[sizeof table->comment - 1] = '\0';
+        if (len < 3 || data[0] != UDATA_COMMENT || data[1] > len - 2 || data[1] > NFT_COMMENT) return;
+        memcpy(comment, data + 2, data[1]);
+        comment[NFT_COMMENT - 1] = '\0';
 }
 
 /* A dump of chains tells of all tables. Its header has the ruleset's generation, and so is not a part of this. */
@@ -58,9 +58,14 @@ static void on_object(struct nlmsghdr *header, void *arg)
         if (nlmsg_parse(header, sizeof *info, attrs, TABLE_ATTR, NULL) || info->nfgen_family != NFPROTO_INET) return;
         if (!attrs[TABLE_ATTR] || nla_strcmp(attrs[TABLE_ATTR], reading->name)) return;
         mix(reading->table, nlmsg_attrdata(header, sizeof *info), (size_t)nlmsg_attrlen(header, sizeof *info));
-        if (NFNL_MSG_TYPE(header->nlmsg_type) != NFT_MSG_NEWTABLE) return;
-        reading->table->there = true;
-        take_comment(reading->table, nlmsg_find_attr(header, sizeof *info, NFTA_TABLE_USERDATA));
+        if (NFNL_MSG_TYPE(header->nlmsg_type) == NFT_MSG_NEWTABLE) {
+                reading->table->there = true;
+                take_comment(reading->table->comment, nlmsg_find_attr(header, sizeof *info, NFTA_TABLE_USERDATA));
+        } else if (NFNL_MSG_TYPE(header->nlmsg_type) == NFT_MSG_NEWRULE) {
+                struct nlattr *chain = nlmsg_find_attr(header, sizeof *info, NFTA_RULE_CHAIN);
+                if (!chain || nla_strcmp(chain, reading->chain)) return;
+                take_comment(reading->table->marker, nlmsg_find_attr(header, sizeof *info, NFTA_RULE_USERDATA));
+        }
 }
 
 static int ask(struct netlink *netlink, int type, int flags, struct reading *reading)
@@ -90,10 +95,10 @@ static int without_nftables(int error)
         return error == -EPROTONOSUPPORT || error == -EINVAL || error == -EAFNOSUPPORT ? -EOPNOTSUPP : error;
 }
 
-int nft_read(const char *name, struct nft_table *out)
+int nft_read(const char *name, const char *chain, struct nft_table *out)
 {
         struct netlink netlink = { 0 };
-        struct reading reading = { name, out };
+        struct reading reading = { name, chain, out };
         int error = transact_open(&netlink, NETLINK_NETFILTER);
 
         *out = (struct nft_table){ 0 };

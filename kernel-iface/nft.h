@@ -13,11 +13,12 @@ enum { NFT_COMMENT = 64 };
 struct nft_table {
         bool there;
         char comment[NFT_COMMENT]; /* "": it has none */
+        char marker[NFT_COMMENT];  /* that of the last rule in the chain asked for */
         uint64_t print; /* of all that is in it, and of this very table: anybody's change of a flag, a chain, a policy
                            or a rule makes another; so does the same table made anew */
 };
 
-int nft_read(const char *name, struct nft_table *out);
+int nft_read(const char *name, const char *chain, struct nft_table *out);
 
 /* Carries out a text in nft's language, one transaction; waits for it 10 s at most. On an error `why` is what nft said
  * of it, one line. */

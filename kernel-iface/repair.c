@@ -120,10 +120,9 @@ static int add_tables(const char *link, struct plan_state *out)
                 struct nft_table found;
                 char name[FIREWALL_NAME];
                 firewall_name(table, link, name);
-                error = nft_read(name, &found);
+                error = nft_read(name, FIREWALL_CHAIN, &found);
                 if (error == -EOPNOTSUPP) return 0;
-                if (!error && firewall_comment_parse(found.comment, &item.digest) && !plan_add(out, &item))
-                        error = -ENOMEM;
+                if (!error && !strcmp(found.comment, "adit") && !plan_add(out, &item)) error = -ENOMEM;
         }
         return error;
 }

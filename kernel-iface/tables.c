@@ -60,8 +60,9 @@ static int read_table(const struct tables *tables, enum firewall_table table, st
         char name[FIREWALL_NAME];
 
         firewall_name(table, tables->link, name);
-        int error = nft_read(name, out);
-        *ours = !error && out->there && firewall_comment_parse(out->comment, digest);
+        int error = nft_read(name, FIREWALL_CHAIN, out);
+        *ours = !error && out->there && !strcmp(out->comment, "adit");
+        if (*ours && !firewall_comment_parse(out->marker, digest)) *digest = 0; /* somebody took that rule */
         return error;
 }
 
@@ -116,27 +117,49 @@ static bool fail(struct host_error *error, const struct plan_item *item, const c
         return false;
 }
 
+/* One that nobody changed has the chains of the text; that of the gateway's are not always the same ones. */
+static void transaction(const struct tables *tables, const struct plan_step *step, const struct nft_table *was,
+                        struct nft_text *out)
+{
+        enum firewall_table table = table_of(step->item.kind);
+        const char *text = text_of(tables, &step->item);
+        bool intact = !tables->prints[table] || tables->prints[table] == was->print;
+        char name[FIREWALL_NAME];
+
+        firewall_name(table, tables->link, name);
+        if (!step->add) nft_print(out, "delete table inet %s\n", name);
+        else if (text) firewall_transaction(out, name, text, table == FIREWALL_GATEWAY || !intact);
+        else out->failed = true;
+}
+
+static bool is_done(const struct plan_step *step, const struct nft_table *was, const struct nft_table *is,
+                    uint64_t digest)
+{
+        return step->add ? digest == step->item.digest && is->print != was->print : !is->there;
+}
+
 bool tables_apply(struct tables *tables, const struct plan_step *step, struct host_error *error)
 {
         enum firewall_table table = table_of(step->item.kind);
-        char name[FIREWALL_NAME], text[FIREWALL_NAME + 32], why[160] = "";
+        char name[FIREWALL_NAME], why[160] = "";
         struct nft_table was, is;
+        struct nft_text text = { 0 };
         uint64_t digest = 0;
         bool is_ours;
 
         firewall_name(table, tables->link, name);
-        snprintf(text, sizeof text, "delete table inet %s\n", name);
-        const char *todo = step->add ? text_of(tables, &step->item) : text;
-        int code = todo ? read_table(tables, table, &was, &is_ours, &digest) : -EINVAL;
+        int code = read_table(tables, table, &was, &is_ours, &digest);
         if (!step->add && ((!code && !is_ours) || code == -EOPNOTSUPP)) return true; /* gone, or another's */
         if (!code && was.there && !is_ours) code = -EEXIST;
         if (code) return fail(error, &step->item, name, -code, why);
 
-        int ran = nft_run(todo, why, sizeof why);
+        transaction(tables, step, &was, &text);
+        int ran = text.failed ? -ENOMEM : nft_run(text.bytes, why, sizeof why);
+        nft_text_free(&text);
         code = read_table(tables, table, &is, &is_ours, &digest);
         if (code) return fail(error, &step->item, name, -code, why);
-        bool done = step->add ? is_ours && digest == step->item.digest && is.print != was.print : !is.there;
-        if (!done) return fail(error, &step->item, name, ran ? -ran : EIO, why);
+        if (!is_done(step, &was, &is, is_ours ? digest : 0))
+                return fail(error, &step->item, name, ran ? -ran : EIO, why);
         tables->prints[table] = step->add ? is.print : 0;
         return true;
 }

@@ -141,8 +141,8 @@ static void test_text_of_the_lock(void **state)
         assert_int_equal(item->mark, 51820);
         firewall_comment(item->digest, comment);
         snprintf(whole, sizeof whole,
-                 "add table inet adit-lock-wg0\ndelete table inet adit-lock-wg0\n"
-                 "table inet adit-lock-wg0 {\n\tcomment \"%s\"\n%s}\n",
+                 "table inet adit-lock-wg0 {\n\tcomment \"adit\"\n"
+                 "\tchain adit {\n\t\treturn comment \"%s\"\n\t}\n%s}\n",
                  comment, rules);
         assert_string_equal(firewall.tables[FIREWALL_LOCK].text.bytes, whole);
         firewall_free(&firewall);
@@ -229,12 +229,35 @@ static void run(const char *text)
         if (error) fail_msg("%s: %s", strerror(-error), why);
 }
 
+/* The lock as it is first made, or in place of another. */
+static void put(const struct firewall *firewall, const char *link, bool anew)
+{
+        struct nft_text text = { 0 };
+        char name[FIREWALL_NAME];
+
+        firewall_name(FIREWALL_LOCK, link, name);
+        firewall_transaction(&text, name, firewall->tables[FIREWALL_LOCK].text.bytes, anew);
+        assert_false(text.failed);
+        run(text.bytes);
+        nft_text_free(&text);
+}
+
 static void make(struct firewall *firewall, const char *link)
 {
         struct host_state want = wish();
 
         want.forward = FORWARD_YES;
         assert_true(firewall_make(firewall, link, link, NULL, 0, &want));
+}
+
+enum { RULES = 21 };
+static int rules_of(const char *name)
+{
+        char command[256], out[16];
+
+        snprintf(command, sizeof command, "nft -a list table inet %s | grep -c '^\t\t.*# handle'", name);
+        shell(command, out, sizeof out);
+        return atoi(out);
 }
 
 static void test_the_kernel_takes_it(void **state)
@@ -250,14 +273,18 @@ static void test_the_kernel_takes_it(void **state)
         for (size_t i = 0; i < 2; i++) {
                 make(&firewall, links[i]);
                 firewall_name(FIREWALL_LOCK, links[i], name);
-                assert_int_equal(nft_read(name, &table), 0);
+                assert_int_equal(nft_read(name, FIREWALL_CHAIN, &table), 0);
                 assert_false(table.there);
-                run(firewall.tables[FIREWALL_LOCK].text.bytes);
-                assert_int_equal(nft_read(name, &table), 0);
-                assert_true(table.there);
-                assert_true(firewall_comment_parse(table.comment, &found));
-                assert_int_equal(found, firewall.tables[FIREWALL_LOCK].item.digest);
-                run(firewall.tables[FIREWALL_LOCK].text.bytes); /* in place of the first */
+                for (int times = 0; times < 4; times++) {
+                        put(&firewall, links[i], times & 1);
+                        assert_int_equal(nft_read(name, FIREWALL_CHAIN, &table), 0);
+                        assert_true(table.there);
+                        assert_string_equal(table.comment, "adit");
+                        assert_true(firewall_comment_parse(table.marker, &found));
+                        assert_int_equal(found, firewall.tables[FIREWALL_LOCK].item.digest);
+                        firewall_name(FIREWALL_LOCK, links[i], name);
+                        assert_int_equal(rules_of(name), RULES);
+                }
                 firewall_free(&firewall);
         }
 }
@@ -270,13 +297,13 @@ static void test_a_wrong_text_changes_nothing(void **state)
         (void)state;
         need_namespace();
         run("table inet adit-lock-x { comment \"adit 0123456789abcdef\"; }");
-        assert_int_equal(nft_read("adit-lock-x", &before), 0);
+        assert_int_equal(nft_read("adit-lock-x", FIREWALL_CHAIN, &before), 0);
         assert_int_equal(nft_run("delete table inet adit-lock-x\ntable inet adit-lock-x { chain c { nonsense } }", why,
                                  sizeof why),
                          -EIO);
         assert_non_null(strstr(why, "syntax error"));
         assert_int_equal(nft_run("delete table inet adit-lock-x\ndelete table inet nowhere", why, sizeof why), -EIO);
-        assert_int_equal(nft_read("adit-lock-x", &after), 0);
+        assert_int_equal(nft_read("adit-lock-x", FIREWALL_CHAIN, &after), 0);
         assert_true(after.there && after.print == before.print);
 }
 
@@ -315,12 +342,12 @@ static void test_who_changes_it_is_noticed(void **state)
         assert_true(watch >= 0);
         make(&firewall, "wg0");
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-                run(firewall.tables[FIREWALL_LOCK].text.bytes);
+                put(&firewall, "wg0", true);
                 assert_true(nft_watch_read(watch));
                 assert_false(nft_watch_read(watch));
-                assert_int_equal(nft_read("adit-lock-wg0", &before), 0);
+                assert_int_equal(nft_read("adit-lock-wg0", FIREWALL_CHAIN, &before), 0);
                 if (shell(rows[i].command, NULL, 0)) fail_msg("%s failed", rows[i].command);
-                assert_int_equal(nft_read("adit-lock-wg0", &after), 0);
+                assert_int_equal(nft_read("adit-lock-wg0", FIREWALL_CHAIN, &after), 0);
                 if ((after.print != before.print) != rows[i].noticed)
                         fail_msg("%s: %d", rows[i].command, !rows[i].noticed);
                 bool of_adit = rows[i].noticed || strstr(rows[i].command, "inet adit-lock-wg1");
@@ -367,7 +394,7 @@ static bool there(const char *name)
 {
         struct nft_table table;
 
-        assert_int_equal(nft_read(name, &table), 0);
+        assert_int_equal(nft_read(name, FIREWALL_CHAIN, &table), 0);
         return table.there;
 }
 

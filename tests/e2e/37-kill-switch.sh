@@ -2,7 +2,7 @@
 # A kill switch: what leaves, what does not, who tries to get round it, and how it ends. The topology is drawn in leaks.sh.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/leaks.sh"
-needs nft ping tcpdump
+needs nft ping tcpdump strace
 [ -x "$ADIT" ] || bail "$ADIT is missing: make"
 world
 host() { # all of a's that a link changes
@@ -41,7 +41,7 @@ write "Forward = 10.77.0.0/24, fd77::/64"
 ok "up" adit up "$TMP/$A.conf"
 watch_clear before
 chatter
-for address in "${INTERNET[@]}" 192.0.2.2; do ok "nothing reaches $address" no_pings a "$address"; done
+for address in "${INTERNET[@]}" 192.0.2.2; do ok "nothing reaches $address" shut a "$address"; done
 is "there was no handshake" "$(handshake a "$A")" 0
 like "it is shown" "$(adit show "$A")" "kill switch +in force"
 like "and in JSON" "$(adit show "$A" --json)" '"kill_switch": *true'
@@ -51,8 +51,8 @@ far_end
 for address in "${INTERNET[@]}" 10.9.0.2; do ok "by the tunnel $address is reached" reaches a "$address"; done
 for address in "${INTERNET[@]}"; do ok "from the LAN too" reaches c "$address"; done
 rogue add
-for address in "${INTERNET[@]}"; do ok "a rogue route leads packets for $address nowhere" no_pings a "$address"; done
-ok "from the LAN neither" no_pings c 203.0.113.1
+for address in "${INTERNET[@]}"; do ok "a rogue route leads packets for $address nowhere" shut a "$address"; done
+ok "from the LAN neither" shut c 203.0.113.1
 ok "what no rogue route takes goes by the tunnel" pings a 10.9.0.2
 rogue delete
 must ip -n "${SPACE}b" route replace 10.9.0.1/32 via 192.0.2.1
@@ -101,16 +101,17 @@ for n in 1 2 3 4 5 6; do
 done
 is "the last one is in force" "$(lock | grep -c '10.200.0.0/16') $(on a wg show "$A" fwmark)" "1 0x1267"
 ok "the tunnel carries packets" reaches a 203.0.113.1
-write "Forward = 10.77.0.0/24, fd77::/64"
-ok "back" adit reload "$TMP/$A.conf"
-hush
-is "nothing left in the clear" "$(in_clear reload)" ""
 whole=$(lock)
 ok "that there be no mark" on a wg set "$A" fwmark 0
 is "is not followed: all that is not marked would leave" "$(lock)" "$whole"
 ok "and the tunnel goes on" pings a 203.0.113.1
+write "Forward = 10.77.0.0/24, fd77::/64"
+ok "back" adit reload "$TMP/$A.conf"
+hush
+is "nothing left in the clear" "$(in_clear reload)" ""
 
 echo "# ---- other programs"
+whole=$(lock)
 back() { [ "$(lock)" = "$whole" ]; }
 on a nft list table inet other >"$TMP/other.nft"
 from=$(date +%s%N)
@@ -141,7 +142,7 @@ mark=$(lock | grep 'meta mark')
 for victim in keeper tunnel both; do
         ok "SIGKILL: $victim; the other one ends too" crash "$victim"
         ok "the kill switch is in force" locked
-        ok "nothing reaches the internet" no_pings a 203.0.113.1
+        ok "nothing reaches the internet" shut a 203.0.113.1
         ok "up again" adit up "$TMP/$A.conf"
         ok "behind it the tunnel comes up" reaches a 203.0.113.1
         is "with the same mark" "$(lock | grep 'meta mark')" "$mark"
@@ -158,8 +159,32 @@ echo "# ---- the end"
 ok "down" adit down "$A"
 is "leaves the host as it was" "$(host)" "$untouched"
 ok "and what is in the clear reaches b" pings a 203.0.113.1
+
+echo "# ---- a reload puts it in force, and lifts it"
+KILL=no write
+on a strace -f -o "$TMP/calls" -e trace=socket "$ADIT" up "$TMP/$A.conf" >/dev/null 2>&1 & # it ends when aditd does
+up() { pings a 10.9.0.2; [ "$(handshake a "$A")" -gt 0 ]; }
+ok "up without one" wait_for 10 up
+like "what it asks the kernel is seen" "$(cat "$TMP/calls")" NETLINK_ROUTE
+unlike "of a host that wants nothing of it, nftables is asked nothing" "$(cat "$TMP/calls")" NETLINK_NETFILTER
+ok "the LAN is reached" pings a 192.0.2.2
+write "Forward = yes"
+ok "reload with one" adit reload "$TMP/$A.conf"
+ok "it is in force" locked
+ok "the LAN is not reached" shut a 192.0.2.2
+ok "the tunnel goes on" pings a 203.0.113.1
+ok "what a client sends into it is answered" reaches c 203.0.113.1
+not_ok "and nothing else of it goes on to the LAN" on b ping -n -c 2 -i 0.2 -W 1 -I 10.9.0.2 10.77.0.2
+KILL=no write
+ok "reload without it" adit reload "$TMP/$A.conf"
+ok "the LAN is reached again" pings a 192.0.2.2
+ok "down" adit down "$A"
+is "leaves the host as it was" "$(host)" "$untouched"
+
+echo "# ---- a table of that name that is not ours"
 must on a nft add table inet "adit-lock-$A"
-not_ok "a table of that name that is not ours" adit up "$TMP/$A.conf"
+write
+not_ok "up" adit up "$TMP/$A.conf"
 like "is named" "$(cat "$TMP/out")" "kill switch: nftables table inet adit-lock-$A: File exists: it is not Adit's"
 like "and left alone" "$(on a nft list tables)" "adit-lock-$A"
 must on a nft delete table inet "adit-lock-$A"

@@ -33,12 +33,12 @@ far_end() { # b's: its tunnel, without the routes that lead packets out of it in
         must ip -n "${SPACE}b" -6 route replace fd77::/64 dev "$B"
 }
 
-write() { # [INTERFACE-LINE]...; FILE, ADDRESS, PEER, ALLOWED, ENDPOINT: instead of what is usual
+write() { # [INTERFACE-LINE]...; KILL, FILE, ADDRESS, PEER, ALLOWED, ENDPOINT: instead of what is usual
         (umask 077; cat >"$TMP/${FILE:-$A}.conf") <<-END
 		[Interface]
 		PrivateKey = $KEY_a
 		Address = ${ADDRESS:-10.9.0.1/24, fd09::1/64}
-		KillSwitch = yes
+		KillSwitch = ${KILL:-yes}
 		$(printf '%s\n' "$@")
 		[Peer]
 		PublicKey = ${PEER:-$PUB_b}
@@ -103,6 +103,7 @@ crash() { # keeper|tunnel|both
         esac || return
         for pid in "${ends[@]}"; do wait_for 5 dead "$pid" || return; done
 }
+shut() { ! on "$1" ping -n -c 2 -i 0.1 -W 0.3 "$2"; } # SPACE ADDRESS
 adit() { on a "$ADIT" "$@"; }
 lock() { on a nft list table inet "adit-lock-$A"; }
 locked() { lock >/dev/null 2>&1; }

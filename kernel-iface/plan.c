@@ -45,9 +45,11 @@ bool plan_add(struct plan_state *state, const struct plan_item *item)
 
 void plan_sort(struct plan_state *state)
 {
-        size_t kept = 0;
+        size_t kept = 0, sorted = 1;
 
-        if (!state->count) return;
+        while (sorted < state->count && plan_compare(&state->items[sorted - 1], &state->items[sorted]) < 0)
+                sorted++;
+        if (sorted >= state->count) return; /* mostly it is: of another that was */
         qsort(state->items, state->count, sizeof state->items[0], compare_items);
         for (size_t i = 1; i < state->count; i++)
                 if (plan_compare(&state->items[kept], &state->items[i])) state->items[++kept] = state->items[i];

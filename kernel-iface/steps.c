@@ -42,7 +42,7 @@ static int read_routes(struct netlink *netlink, int ifindex, const struct plan_s
                        struct plan_state *current)
 {
         struct link_route *list = NULL;
-        size_t max = 0, count = 0;
+        size_t max = 0, count = wanted->count; /* what is to be expected: or a long list is asked for twice */
         int error;
 
         do {

@@ -53,10 +53,15 @@ static void path_restore(char *before)
         free(before);
 }
 
-static int spawn(pid_t *pid, char *argv[])
+static int spawn(pid_t *pid, char *argv[], int in)
 {
+        posix_spawn_file_actions_t actions;
         char *path_before = path_extend();
-        int error = posix_spawnp(pid, argv[0], NULL, NULL, argv, environ);
+
+        posix_spawn_file_actions_init(&actions);
+        if (in >= 0) posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+        int error = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
 
         if (error == ENOENT) complain(0, "aditd is not installed: neither beside adit nor in %s", getenv("PATH"));
         else if (error) complain(0, "%s: %s", argv[0], strerror(error));
@@ -64,7 +69,7 @@ static int spawn(pid_t *pid, char *argv[])
         return error;
 }
 
-int aditd_run(char *const arguments[])
+int aditd_run(char *const arguments[], int in)
 {
         char program[CONF_PATH_MAX], *argv[ARGUMENTS_MAX + 2] = { program };
         int wait_status;
@@ -74,7 +79,7 @@ int aditd_run(char *const arguments[])
                 argv[i + 1] = arguments[i];
         aditd_find(program);
         fflush(stdout);
-        if (spawn(&pid, argv)) return STATUS_FAILED;
+        if (spawn(&pid, argv, in)) return STATUS_FAILED;
         if (TEMP_FAILURE_RETRY(waitpid(pid, &wait_status, 0)) < 0)
                 return complain(STATUS_FAILED, "aditd: %s", strerror(errno));
         if (WIFSIGNALED(wait_status))

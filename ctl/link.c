@@ -2,9 +2,9 @@
 #include "ctl/aditd.h"
 #include "ctl/client.h"
 #include "ctl/command.h"
+#include "ctl/config.h"
 #include "ctl/hooks.h"
 #include "ctl/live.h"
-#include "ctl/trust.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,15 +20,7 @@ enum { DOWN_WAIT_MS = 5000, DOWN_STEP_MS = 20 };
 /* ---- a config file ------------------------------------------------------------------------------------------------
  */
 
-struct config {
-        char path[CONF_PATH_MAX], name[IFNAMSIZ];
-        bool trusted; /* with commands; else distrust says why not */
-        char distrust[TRUST_TEXT];
-        struct conf conf;
-};
-
-/* Prints what is wrong as path:line:column. */
-static int config_load(struct config *out, struct pool *pool, const char *name_or_path)
+int config_load(struct config *out, struct pool *pool, const char *name_or_path)
 {
         struct conf_error error = { 0 };
         char text[CONF_PATH_MAX + sizeof error.text];
@@ -142,8 +134,7 @@ static int take_down(const char *name)
 /* ---- up ------------------------------------------------------------------------------------------------------------
  */
 
-/* `what`: "up", to say what needs root. */
-static int root_check(const char *what)
+int root_check(const char *what)
 {
         if (geteuid() == 0) return STATUS_OK;
         return complain(STATUS_DENIED, "%s needs root; run it by sudo, or as root", what);
@@ -173,7 +164,7 @@ static int start_aditd(const char *path)
         struct conf_error wrong;
 
         if (!conf_absolute(path, full, &wrong)) return complain(STATUS_FAILED, "%s: %s", path, wrong.text);
-        return aditd_run(arguments);
+        return aditd_run(arguments, -1);
 }
 
 /* As wg-quick: a PreUp that fails ends it, and one that fails after all is set takes the link down again. */
@@ -192,15 +183,22 @@ static int up_with_hooks(const char *path, const struct hooks *hooks)
 
 int command_up(const struct command *self, int argc, char **argv, struct pool *pool)
 {
+        bool dry = false;
+        const struct option_row rows[] = { { "dry-run", NULL, &dry }, { 0 } };
         struct config config = { 0 };
         struct hooks hooks = { 0 };
-        int status = options_parse(self, NULL, 1, 1, &argc, &argv);
+        int status = options_parse(self, rows, 1, 1, &argc, &argv);
 
         if (status != OPTIONS_PROCEED) return status;
         status = config_load(&config, pool, argv[0]);
         if (!status) status = hooks_allow(&config);
-        if (!status) status = root_check("up");
+        if (!status && !dry) status = root_check("up");
         if (!status) status = refuse_if_up(config.name);
+        if (!status && dry) {
+                status = dry_run(&config, pool);
+                sodium_memzero(&config, sizeof config);
+                return status;
+        }
         if (!status && !hooks_init(&hooks, &config.conf, config.name)) status = complain_memory();
         nothing_changed(status);
         pool_reset(pool); /* no key of ours stays while aditd starts */
@@ -268,7 +266,7 @@ static int repair(char *name)
         char option[] = "--repair";
         char *arguments[] = { option, name, NULL };
 
-        return aditd_run(arguments);
+        return aditd_run(arguments, -1);
 }
 
 int command_down(const struct command *self, int argc, char **argv, struct pool *pool)

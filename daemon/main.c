@@ -3,6 +3,7 @@
 #include "daemon/keeper.h"
 #include "daemon/lock.h"
 #include "daemon/log.h"
+#include "daemon/plan.h"
 #include "daemon/repair.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@ static const char USAGE[] = "usage: aditd [-f] NAME\n"
                             "       aditd [-f] -c FILE|NAME\n"
                             "       aditd --lock -c FILE|NAME\n"
                             "       aditd --repair [NAME]\n"
+                            "       aditd --plan NAME\n"
                             "       aditd -h | -V\n";
 
 static const char HELP[] =
@@ -27,6 +29,7 @@ static const char HELP[] =
         "      --lock               put that file's kill switch in force without the link: at boot, before the "
         "network\n"
         "      --repair [NAME]      undo what a link that was killed left on this host; without NAME, all such links\n"
+        "      --plan NAME          print what adit up --dry-run and adit diff ask for on stdin, as commands\n"
         "  -f, --foreground         stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
         "  -h, --help               print this\n"
         "  -V, --version            print the version\n\n"
@@ -35,12 +38,13 @@ static const char HELP[] =
         "  ADIT_CIPHERS=libsodium|padded|ipsec-mb    that implementation of the ciphers, not the fastest\n\n"
         "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. Of --repair: 0 "
         "when\n"
-        "nothing is left, also when nothing was; 1 the link is up, or something is left. More: aditd(8)\n";
+        "nothing is left, also when nothing was; 1 the link is up, or something is left. Of --plan: 0 when there is\n"
+        "nothing to do; 3 when there is; 1 failed. More: aditd(8)\n";
 
-enum { OPTION_REPAIR = 256, OPTION_LOCK }; /* without a letter */
+enum { OPTION_REPAIR = 256, OPTION_PLAN, OPTION_LOCK }; /* without a letter */
 
 struct arguments {
-        bool foreground, repair, lock;
+        bool foreground, repair, plan, lock;
         char link[IFNAMSIZ];        /* "": --repair of all */
         char config[CONF_PATH_MAX]; /* "" without -c */
 };
@@ -75,6 +79,7 @@ static void parse(struct arguments *arguments, int argc, char **argv)
         static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
                                                  { "config", required_argument, NULL, 'c' },
                                                  { "repair", no_argument, NULL, OPTION_REPAIR },
+                                                 { "plan", no_argument, NULL, OPTION_PLAN },
                                                  { "lock", no_argument, NULL, OPTION_LOCK },
                                                  { "version", no_argument, NULL, 'V' },
                                                  { "help", no_argument, NULL, 'h' },
@@ -87,11 +92,12 @@ static void parse(struct arguments *arguments, int argc, char **argv)
                 else if (option == 'c') config = optarg;
                 else if (option == OPTION_LOCK) arguments->lock = true;
                 else if (option == OPTION_REPAIR) arguments->repair = true;
+                else if (option == OPTION_PLAN) arguments->plan = true;
                 else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
                 else if (option == 'h') help();
                 else usage();
         }
-        if (arguments->repair && (config || arguments->lock)) usage();
+        if ((arguments->repair || arguments->plan) && (config || arguments->lock)) usage();
         if (arguments->repair && argc == optind) return;
         if (argc - optind != !config || (arguments->lock && !config)) usage();
         if (config) {
@@ -159,6 +165,7 @@ int main(int argc, char **argv)
 
         arrange_descriptors();
         parse(&arguments, argc, argv);
+        if (arguments.plan) return plan_run(arguments.link);
         if (geteuid()) {
                 fputs("aditd: a tunnel's interface is made by root: run it as root\n", stderr);
                 return EXIT_FAILURE;

@@ -57,7 +57,8 @@ static void show_orphans(const struct repair *repair)
         fprintf(stderr, "Look at this host's state; when nothing of %s is left: rm %s\n", repair->link,
                 repair->journal);
         if (repair_orphans(repair->link, repair->journal, &orphans)) return;
-        if (orphans.count) fputs("By adit's mark, and of no link that has a journal, there is what these remove:\n", stderr);
+        if (orphans.count)
+                fputs("By adit's mark, and of no link that has a journal, there is what these remove:\n", stderr);
         else fputs("By adit's mark there is nothing but what other links' journals name.\n", stderr);
         for (size_t i = 0; i < orphans.count; i++) {
                 plan_commands(&(struct plan_step){ .item = orphans.items[i] }, repair->link, text, sizeof text);

@@ -154,12 +154,19 @@ static void set_endpoint(struct tunnel *tunnel, const struct ipc_message *messag
                   log_peer(engine_peer_name(peer), &public_key, engine_peer_remote(peer), text));
 }
 
+enum { PATHS_TOLD_MS = 1000 };
+
 /* The way to a peer may be another now: the kernel chooses the source anew, and the peer's next packet makes it stick
- * again. */
+ * again. Who keeps it alive says so at once; of routes that change all the time, once a second. */
 static void forget_sources(struct tunnel *tunnel)
 {
-        for (struct peer *peer = NULL; (peer = engine_peer_next(tunnel->engine, peer));)
+        uint64_t now = moment_now().now, due = tunnel->paths_told + PATHS_TOLD_MS * 1000000ull;
+
+        if (due <= now) due = tunnel->paths_told = now;
+        for (struct peer *peer = NULL; (peer = engine_peer_next(tunnel->engine, peer));) {
                 engine_peer_clear_source(peer);
+                engine_peer_hasten_keepalive(peer, due);
+        }
 }
 
 static void set_link(struct tunnel *tunnel, const struct ipc_message *message)

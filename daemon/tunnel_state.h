@@ -29,6 +29,7 @@ struct tunnel {
         uint64_t armed; /* the deadline the timer is set to */
         bool link_here; /* false: in another namespace, its state is polled from the TUN */
         uint64_t link_polled;
+        uint64_t paths_told; /* when the peers were last told of another way to us */
         bool up;
         bool stop;
         uint32_t next_id;

@@ -2,6 +2,7 @@
 
 #include "kernel-iface/journal.h"
 #include "kernel-iface/namespace.h"
+#include "kernel-iface/plan_commands.h"
 #include "kernel-iface/steps.h"
 #include "kernel-iface/wanted.h"
 
@@ -668,4 +669,98 @@ bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *erro
                 return true;
         }
         return fail(error, EBUSY, "looking for an unused mark: set FwMark");
+}
+
+/* The plan without the deed */
+
+/* With the journal of the link that is there. What a crash left is undone before a link comes up, and is not looked at.
+ */
+static bool open_to_look(struct host *host, const char *link, const char *journal, struct host_error *error)
+{
+        int code;
+
+        host->path = strdup(journal);
+        host->netlink = host->path ? netlink_open(&code) : NULL;
+        if (!host->netlink) return fail(error, host->path ? code : ENOMEM, "netlink");
+        snprintf(host->journal.link, sizeof host->journal.link, "%s", link);
+        find_index(host);
+        int ifindex = host->journal.ifindex;
+        code = journal_read(journal, &host->journal);
+        if (code && code != -ENOENT && ifindex) return fail(error, code, journal);
+        if (!ifindex || host->journal.ifindex != ifindex) journal_free(&host->journal);
+        snprintf(host->journal.link, sizeof host->journal.link, "%s", link);
+        host->journal.ifindex = ifindex;
+        host->journal.netns = journal_netns();
+        snprintf(host->tables.link, sizeof host->tables.link, "%s", link);
+        host->tables.look = true;
+        return true;
+}
+
+/* The kernel makes some of the routes that are wanted when it gets the addresses that are. */
+static bool foresee_routes(struct change *change)
+{
+        struct plan_item route;
+        bool ok = true;
+
+        for (size_t i = 0; ok && i < change->wanted.count; i++) {
+                const struct plan_item *item = &change->wanted.items[i];
+                if (item->kind != PLAN_ADDRESS || plan_has(&change->current, item)) continue;
+                if (plan_connected(item, &route) && plan_has(&change->wanted, &route))
+                        ok = plan_add(&change->current, &route);
+        }
+        plan_sort(&change->current);
+        return ok;
+}
+
+static bool read_change(struct host *host, const struct host_state *want, struct change *change,
+                        struct host_error *error)
+{
+        struct steps_link link = link_of(host);
+        bool here = link.ifindex;
+
+        if (!wanted_state(host->netlink, link.ifindex, want, &change->wanted, error)) return false;
+        if (here && !want_tables(host, want, &change->wanted, error)) return false;
+        int code = steps_read(host->netlink, &link, &host->journal.ours, &change->wanted, &change->current);
+        if (code) return fail(error, code, "reading the host's state");
+        /* only root may ask for tables; those of a link that is not there are made, or replaced at once */
+        if (!here && !want_tables(host, want, &change->wanted, error)) return false;
+        return (prepare(host, change) && foresee_routes(change)) || fail(error, ENOMEM, "planning");
+}
+
+static int print_change(const struct host *host, const struct change *change,
+                        void (*print)(void *arg, const char *commands), void *arg, struct host_error *error)
+{
+        struct plan_step *steps = calloc(change->current.count + change->wanted.count + 1, sizeof *steps);
+        size_t count = steps ? plan_difference(&change->current, &change->reach, &change->wanted, steps) : 0;
+        char text[PLAN_COMMANDS_TEXT];
+
+        for (size_t i = 0; i < count; i++) {
+                const char *table = steps[i].add ? tables_text(&host->tables, &steps[i].item) : NULL;
+                plan_commands(&steps[i], host->journal.link, text, sizeof text); /* of a table: up to its text */
+                print(arg, text);
+                if (!table) continue;
+                print(arg, table);
+                print(arg, "END\n");
+        }
+        bool ok = steps || fail(error, ENOMEM, "planning");
+        free(steps);
+        return ok ? count > 0 : -1;
+}
+
+int host_preview(const char *link, const char *journal, struct host_state *want,
+                 void (*print)(void *arg, const char *commands), void *arg, struct host_error *error)
+{
+        struct host host = { 0 };
+        struct change change = { 0 };
+        int result = -1;
+        bool ok = open_to_look(&host, link, journal, error);
+
+        if (ok && want->mark_chosen && !want->fwmark) ok = host_choose_mark(&host, &want->fwmark, error);
+        if (ok && read_change(&host, want, &change, error)) result = print_change(&host, &change, print, arg, error);
+        free_change(&change);
+        tables_free(&host.tables);
+        journal_free(&host.journal);
+        if (host.netlink) netlink_close(host.netlink);
+        free(host.path);
+        return result;
 }

@@ -39,6 +39,13 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
 enum { MARK_FIRST = 51820 };
 bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error);
 
+/* What host_apply() would do now, as commands that a person could type, in its order; nothing is done. Of a link that
+ * is not there: as it would come up, made and empty. A mark is chosen where one must be, and told in *want. `print`
+ * gets each step's lines. 1: there are steps; 0: nothing is to be done; -1: *error says why not. What the kernel takes
+ * along when an address goes is not foreseen: host_apply() reads it back and mends it. */
+int host_preview(const char *link, const char *journal, struct host_state *want,
+                 void (*print)(void *arg, const char *commands), void *arg, struct host_error *error);
+
 /* Removes all that is ours, sets what was changed as it was, and removes the journal. Best effort: goes on after an
  * error, reports the first, and then leaves the journal for the next start. */
 bool host_undo(struct host *host, struct host_error *error);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +45,11 @@ bool plan_add(struct plan_state *state, const struct plan_item *item)
 
 void plan_sort(struct plan_state *state)
 {
-        size_t kept = 0;
+        size_t kept = 0, sorted = 1;
 
-        if (!state->count) return;
+        while (sorted < state->count && plan_compare(&state->items[sorted - 1], &state->items[sorted]) < 0)
+                sorted++;
+        if (sorted >= state->count) return; /* mostly it is: of another that was */
         qsort(state->items, state->count, sizeof state->items[0], compare_items);
         for (size_t i = 1; i < state->count; i++)
                 if (plan_compare(&state->items[kept], &state->items[i])) state->items[++kept] = state->items[i];
@@ -119,6 +122,17 @@ size_t plan_difference(const struct plan_state *current, const struct plan_state
                         steps[count++] = (struct plan_step){ *item, false };
         }
         return count;
+}
+
+bool plan_connected(const struct plan_item *address, struct plan_item *route)
+{
+        unsigned bits = address->prefix.length;
+
+        *route = (struct plan_item){ .kind = PLAN_ROUTE, .prefix = address->prefix, .value = RT_TABLE_MAIN };
+        for (unsigned i = 0; i < sizeof route->prefix.bytes; i++)
+                if (8 * i + 8 > bits) route->prefix.bytes[i] &= bits > 8 * i ? (uint8_t)(0xff00 >> (bits - 8 * i)) : 0;
+        if (address->prefix.family == AF_INET6) return true;
+        return bits < 32 && route->prefix.bytes[0] != 0;
 }
 
 static const char *const words[PLAN_KINDS] = {

@@ -60,15 +60,15 @@ static size_t rules(const struct words *w)
                                 w->item->mark, RTPROT_ADIT);
 }
 
-/* Of one that is added the text is not an item's to tell (firewall.h). */
+/* The text of one that is added is not an item's to tell (firewall.h): it follows, and END. What was there is replaced
+ * at once, and need not have been there. */
 static size_t table(const struct words *w)
 {
         char name[FIREWALL_NAME];
-        bool add = *w->verb == 'a';
 
         firewall_name(w->item->kind == PLAN_LOCK ? FIREWALL_LOCK : FIREWALL_GATEWAY, w->link, name);
-        return (size_t)snprintf(w->text, w->size, "%snft %s table inet %s\n", add ? "# " : "", add ? "add" : "delete",
-                                name);
+        if (*w->verb == 'd') return (size_t)snprintf(w->text, w->size, "nft delete table inet %s\n", name);
+        return (size_t)snprintf(w->text, w->size, "nft -f - <<'END'\ntable inet %s\ndelete table inet %s\n", name, name);
 }
 
 static size_t (*const kinds[PLAN_KINDS])(const struct words *w) = {

@@ -52,6 +52,11 @@ bool tables_know(const struct tables *tables, const struct plan_item *item)
         return text_of(tables, item) != NULL;
 }
 
+const char *tables_text(const struct tables *tables, const struct plan_item *item)
+{
+        return plan_is_table(item->kind) ? text_of(tables, item) : NULL;
+}
+
 /* reading */
 
 static int read_table(const struct tables *tables, enum firewall_table table, struct nft_table *out, bool *ours,
@@ -88,7 +93,7 @@ static int read_kind(const struct tables *tables, enum firewall_table table, con
         item.mark = mark_of(after, item.digest);
         if (!item.mark) item.mark = mark_of(before, item.digest);
         bool whole = tables->prints[table] ? tables->prints[table] == is.print : !text_of(tables, &item);
-        if (!whole) item.digest = 0;
+        if (!whole && !tables->look) item.digest = 0;
         return plan_add(current, &item) ? 0 : -ENOMEM;
 }
 

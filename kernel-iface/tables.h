@@ -12,6 +12,7 @@
 struct tables {
         char link[IFNAMSIZ];              /* what they are named after, whatever the interface is called by now */
         struct firewall now, next;        /* the texts in force, and those of the change under way */
+        bool look;                        /* for a plan alone: a table that says it is whole is believed */
         uint64_t prints[FIREWALL_TABLES]; /* nft_table.print just after we made it; 0: we did not */
 };
 
@@ -23,6 +24,8 @@ void tables_settle(struct tables *tables, bool done);
 void tables_free(struct tables *tables);
 /* Whether the table can be made (again): its text is at hand. */
 bool tables_know(const struct tables *tables, const struct plan_item *item);
+/* What makes the table of this item; NULL: it is none, or not known. */
+const char *tables_text(const struct tables *tables, const struct plan_item *item);
 
 /* Appends an item for each table of ours that is there, of the kinds that `ours` or `wanted` name: of no other the
  * kernel is asked. Its digest is 0 when it is not what it was made as, or nobody knows that: then it is made again.

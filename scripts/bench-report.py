@@ -116,6 +116,9 @@ SCALE_ROWS = [
     ("sessions_unanswered", "  without an answer", 0, 1, False),
     ("load_ms", "wg addconf, ms", 1, 1, False),
     ("start_ms", "start with a file, ms", 1, 1, False),
+    ("routes_up_ms", "20,000 routes: up, ms", 0, 1, False),
+    ("routes_reload_ms", "  one of them more, ms", 0, 1, False),
+    ("routes_down_ms", "  down, ms", 0, 1, False),
 ]
 SCALE_NOTES = """\
 Peers are those of the right end, ten allowed IPs each (half /28, half IPv6 /64); one has the link and all traffic. Medians of the rounds.
@@ -124,12 +127,17 @@ pinged stream: both rows of it are to be compared with those of the pinged strea
 second: 400 peers more that call at once, 16 unanswered at a time. Memory a peer: PSS of the right daemon's processes after the peers
 were added less that before, by their number; with a session: after each of them shook hands once, as they all do before the rest is
 measured. wg addconf: of all peers but the first, wg itself included. Start with a file: aditd -c with all but the first peer, until
-it is ready."""
+it is ready. 20,000 routes: adit up, reload and down of a file with 1000 peers of 20 allowed IPs each; of wireguard-go wg-quick up,
+in the first round only, and for one more the daemon alone is told, by wg syncconf."""
 # label, key, must, aim
 SCALE_TARGETS = [
     ("rate lost, 1 stream, %", "tcp1_gbit", 5, 1),
     ("RTT lost, idle p50, %", "rtt_idle_p50_us", 5, 1),
     ("RTT lost, warm p50, %", "rtt_warm_p50_us", 5, 1),
+]
+SCALE_ROUTES = [
+    ("1000 peers, 20,000 routes: up, ms", "routes_up_ms", 3000, 1000),
+    ("  reload with one more, ms", "routes_reload_ms", 200, 150),
 ]
 SCALE_PANELS = [
     ("TCP 1 stream, Gbit/s", "tcp1_gbit"),
@@ -484,6 +492,9 @@ def scale_targets(results, counts):
     for key, what in (("peer_bytes", "idle peer"), ("session_peer_bytes", "idle peer with session")):
         if key in results.get(most, {}):
             rows.append(target(f"bytes an {what}, {counts[-1]} peers", results[most][key]["median"], 4096, 4096, True, "adit"))
+    for label, key, must, aim in SCALE_ROUTES:
+        if key in results.get("adit@1000", {}):
+            rows.append(target(label, results["adit@1000"][key]["median"], must, aim, True, "adit"))
     for label, key, must, aim in SCALE_TARGETS:
         value = ratio(results, most, key, "adit@1") if most in results and "adit@1" in results else None
         if value is not None and counts[-1] > 1:

@@ -7,14 +7,19 @@
 
 /* ---- The device -------------------------------------------------------------------------------------------------- */
 
-/* Sessions made with the old key receive until they end, and are not sent with: the next packet asks for a new one. */
+/* A session that was made with the old key carries on, and a handshake with the new one begins: the other end may come
+ * to know that key before or after, and no packet is lost. Without a key, sessions do not send any more. */
 static void peer_change_identity(struct engine *engine, struct peer *peer)
 {
+        const struct session *current = peer->sessions.current;
+        bool carries_on = engine->has_identity && current && current->sending;
+
         handshake_forget(engine, peer);
-        sessions_expire(&peer->sessions);
+        if (!engine->has_identity) sessions_expire(&peer->sessions);
         noise_precompute(&peer->handshake, &engine->identity, &peer->handshake.remote_static);
         peer->initiate_not_before = 0;
-        if (timer_armed(&peer->timers, TIMER_RETRANSMIT_HANDSHAKE))
+        if (carries_on) peer->attempt_started = engine->now;
+        if (carries_on || timer_armed(&peer->timers, TIMER_RETRANSMIT_HANDSHAKE))
                 timer_arm(&peer->timers, TIMER_RETRANSMIT_HANDSHAKE, engine->now);
 }
 
@@ -183,6 +188,14 @@ void engine_peer_set_endpoint(struct peer *peer, const union socket_address *rem
 void engine_peer_clear_source(struct peer *peer)
 {
         peer_forget_source(peer);
+}
+
+void engine_peer_hasten_keepalive(struct peer *peer, uint64_t at)
+{
+        struct timers *timers = &peer->timers;
+
+        if (timer_armed(timers, TIMER_PERSISTENT_KEEPALIVE) && at < timers->at[TIMER_PERSISTENT_KEEPALIVE])
+                timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, at);
 }
 
 void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer *peer, uint16_t seconds)

@@ -186,7 +186,8 @@ bool engine_reclaim(struct engine *engine);
 
 /* ---- Configuration: each call succeeds or changes nothing -------------------------------------------------------- */
 
-/* Zero key: none (nothing is sent or answered). Removes the peer with the matching public key; live sessions expire. */
+/* Zero key: none (nothing is sent or answered, live sessions expire). Removes the peer with the matching public key.
+ * Live sessions carry on until handshakes with the new key, which begin at once, are through. */
 void engine_set_private_key(struct engine *engine, uint64_t now, const struct key *private_key);
 bool engine_private_key(const struct engine *engine, struct key *private_key, struct key *public_key); /* false: none */
 
@@ -214,6 +215,8 @@ void engine_peer_set_preshared_key(struct peer *peer, const struct key *preshare
 void engine_peer_set_endpoint(struct peer *peer, const union socket_address *remote);
 /* The cached source address is gone: later datagrams let the kernel choose. */
 void engine_peer_clear_source(struct peer *peer);
+/* A persistent keepalive, where there is one, is due by then: what comes from another address tells the peer of it. */
+void engine_peer_hasten_keepalive(struct peer *peer, uint64_t at);
 /* Seconds; 0: off. From 0 to another while up: one keepalive is due at once. */
 void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer *peer, uint16_t seconds);
 /* Takes effect at once: by the return nothing goes out under less than what it requires; where it asks for another

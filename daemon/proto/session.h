@@ -80,7 +80,7 @@ bool sessions_confirm(struct sessions *sessions, struct session_store *store, co
 void sessions_prefer_current(struct sessions *sessions, uint64_t now);
 /* Drops all. True: there was one. */
 bool sessions_drop(struct sessions *sessions, struct session_store *store);
-/* Our private key changed: what there is does not send any more. */
+/* We have no private key any more: what there is does not send. */
 void sessions_expire(struct sessions *sessions);
 
 /* What two Adits agreed on. */

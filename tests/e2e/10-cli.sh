@@ -105,8 +105,8 @@ ok "genkey says so when it cannot write"
 # ---- help and usage -------------------------------------------------------------------------------------------------
 run help
 commands=$(sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  *[A-Z].*/\1/p' out)
-[ "$(wc -l <<<"$commands")" = 18 ] && exits 0 && [ ! -s err ] && grep -q '^Exit status: 0 ' out
-ok "help names all 18 commands and the exit statuses"
+[ "$(wc -l <<<"$commands")" = 19 ] && exits 0 && [ ! -s err ] && grep -q '^Exit status: 0 ' out
+ok "help names all 19 commands and the exit statuses"
 while read -r command; do
         # shellcheck disable=SC2086
         run $command --help

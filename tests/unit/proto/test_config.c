@@ -50,7 +50,7 @@ static void test_private_key_change(void **state)
 {
         struct pair *p = pair_established();
         struct key again, fresh = { { 7 } }, public_key, unused;
-        struct datagram d, in_flight;
+        struct datagram d, in_flight, response;
 
         (void)state;
         again = p->a.private_key;
@@ -62,8 +62,11 @@ static void test_private_key_change(void **state)
         engine_set_private_key(p->a.engine, p->now, &fresh);
         assert_true(engine_private_key(p->a.engine, &again, &public_key));
         assert_true(receive(p, &p->a, &in_flight));
-        assert_false(send_data(p, &p->a, &d)); /* at once, in spite of REKEY_TIMEOUT */
+        assert_true(send_data(p, &p->a, &d)); /* the session carries on, both ways */
+        assert_true(receive(p, &p->b, &d));
+        tick(p, &p->a); /* at once, in spite of REKEY_TIMEOUT */
         d = sent_by(p, &p->a);
+        assert_int_equal(d.bytes[0], MESSAGE_INITIATION);
         receive(p, &p->b, &d);
         assert_int_equal(p->reason, DROP_RX_UNKNOWN_PEER);
 
@@ -71,10 +74,47 @@ static void test_private_key_change(void **state)
         assert_non_null(peer);
         receive(p, &p->b, &d);
         assert_int_equal(p->reason, DROP_NONE);
-        d = sent_by(p, &p->b);
-        receive(p, &p->a, &d);
-        assert_int_equal(had(p, EFFECT_FLUSH), 1);
+        response = sent_by(p, &p->b);
+        assert_true(send_data(p, &p->b, &in_flight)); /* (b knows a by both keys for now) */
+        assert_true(receive(p, &p->a, &in_flight));
+        const struct session *old = p->a.peer->sessions.current;
+        receive(p, &p->a, &response);
+        assert_int_equal(p->reason, DROP_NONE);
+        assert_ptr_not_equal(p->a.peer->sessions.current, old);
+        assert_ptr_equal(p->a.peer->sessions.previous, old);
         assert_true(engine_private_key(p->b.engine, &unused, &public_key));
+        pair_free(p);
+}
+
+/* The way is another: who is kept alive hears of it by then, and nobody else. */
+static void test_hasten_keepalive(void **state)
+{
+        struct pair *p = pair_established();
+        struct datagram d;
+
+        (void)state;
+        engine_peer_hasten_keepalive(p->a.peer, p->now);
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        engine_peer_set_keepalive(p->a.engine, p->now, p->a.peer, 25);
+        tick(p, &p->a); /* the first is due at once */
+        assert_int_equal(had(p, EFFECT_SEND), 1);
+        pass_time(p, SECONDS(10));
+        engine_peer_hasten_keepalive(p->a.peer, p->now + SECONDS(1));
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        pass_time(p, SECONDS(1));
+        tick(p, &p->a);
+        d = sent_by(p, &p->a);
+        assert_int_equal(d.bytes[0], MESSAGE_DATA);
+        engine_peer_hasten_keepalive(p->a.peer, p->now + SECONDS(26)); /* later than it is */
+        pass_time(p, SECONDS(25));
+        tick(p, &p->a);
+        assert_int_equal(had(p, EFFECT_SEND), 1);
+        engine_set_up(p->a.engine, p->now, false);
+        engine_peer_hasten_keepalive(p->a.peer, p->now);
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
         pair_free(p);
 }
 
@@ -321,12 +361,19 @@ static void test_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_memory),         cmocka_unit_test(test_keepalive_off_under_traffic),
-                cmocka_unit_test(test_preshared_key),  cmocka_unit_test(test_private_key_change),
-                cmocka_unit_test(test_no_private_key), cmocka_unit_test(test_own_public_key),
-                cmocka_unit_test(test_low_order_peer), cmocka_unit_test(test_removal),
-                cmocka_unit_test(test_down_and_up),    cmocka_unit_test(test_late_endpoint),
-                cmocka_unit_test(test_table_of_peers), cmocka_unit_test(test_ticks_are_bounded),
+                cmocka_unit_test(test_memory),
+                cmocka_unit_test(test_keepalive_off_under_traffic),
+                cmocka_unit_test(test_preshared_key),
+                cmocka_unit_test(test_private_key_change),
+                cmocka_unit_test(test_hasten_keepalive),
+                cmocka_unit_test(test_no_private_key),
+                cmocka_unit_test(test_own_public_key),
+                cmocka_unit_test(test_low_order_peer),
+                cmocka_unit_test(test_removal),
+                cmocka_unit_test(test_down_and_up),
+                cmocka_unit_test(test_late_endpoint),
+                cmocka_unit_test(test_table_of_peers),
+                cmocka_unit_test(test_ticks_are_bounded),
                 cmocka_unit_test(test_names),
         };
 

@@ -34,13 +34,17 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *arg
         return NL_STOP;
 }
 
-static struct nl_sock *open_socket(void)
+/* NULL: *error tells why. */
+static struct nl_sock *open_socket(int protocol, int *error)
 {
         struct nl_sock *sock = nl_socket_alloc();
         int on = 1;
 
+        *error = -ENOMEM;
         if (!sock) return NULL;
-        if (nl_connect(sock, NETLINK_ROUTE)) {
+        errno = 0;
+        if (nl_connect(sock, protocol)) {
+                if (errno) *error = -errno; /* EPROTONOSUPPORT: this kernel does not have it */
                 nl_socket_free(sock);
                 return NULL;
         }
@@ -52,14 +56,17 @@ static struct nl_sock *open_socket(void)
         return sock;
 }
 
-int transact_open(struct netlink *netlink)
+int transact_open(struct netlink *netlink, int protocol)
 {
+        int error;
+
         netlink->callbacks = nl_cb_alloc(NL_CB_CUSTOM);
         if (!netlink->callbacks) return -ENOMEM;
-        netlink->socket = open_socket();
+        netlink->protocol = protocol;
+        netlink->socket = open_socket(protocol, &error);
         if (!netlink->socket) {
                 nl_cb_put(netlink->callbacks);
-                return -ENOMEM;
+                return error;
         }
         nl_cb_set(netlink->callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_valid, netlink);
         nl_cb_set(netlink->callbacks, NL_CB_FINISH, NL_CB_CUSTOM, on_end, netlink);
@@ -78,7 +85,8 @@ void transact_close(struct netlink *netlink)
  * too (libnl numbers them), and comes here. */
 static int start_anew(struct netlink *netlink, int error)
 {
-        struct nl_sock *fresh = open_socket();
+        int none;
+        struct nl_sock *fresh = open_socket(netlink->protocol, &none);
 
         if (fresh) {
                 nl_socket_free(netlink->socket);

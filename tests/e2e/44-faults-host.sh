@@ -92,7 +92,7 @@ write() { # FILE ADDRESS ALLOWED-IPS [INTERFACE-LINE]...
 		Endpoint = peer.test:51999
 		END
 }
-write full "10.9.0.1/24, fd09::1/64" "0.0.0.0/0, ::/0" "ListenPort = 51833" "ExcludedIPs = 203.0.113.0/24, 2001:db8:5::/48"
+write full "10.9.0.1/24, fd09::1/64" "0.0.0.0/0, ::/0" "ListenPort = 51833" "KillSwitch = yes" "ExcludedIPs = 203.0.113.0/24, 2001:db8:5::/48"
 write split "10.9.0.1/24, 10.9.4.1/24, fd09::4/64" "10.0.0.0/8, fd00::/8" "ListenPort = 51834" "MTU = 1340" "ExcludedIPs = 10.66.0.0/16"
 config() { cp -p "$TMP/$1" "$TMP/$A.conf"; } # full|split
 

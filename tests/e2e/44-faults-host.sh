@@ -110,7 +110,7 @@ most() { [ "$calls" -le "${!1:-0}" ] || printf -v "$1" %s "$calls"; } # VARIABLE
 for name in full split; do
         config "$name"
         up
-        is "up ($name)" "$end" "said ready, port"
+        is "up ($name)" "$end" "said ready, port" || bail "$(cat "$TMP/log")"
         printf -v "$name" %s "$(host)"
         [ $name = split ] || up_calls=$calls
         down

@@ -95,7 +95,7 @@ ok "reload" adit reload "$TMP/$A.conf"
 watch_clear reload
 chatter
 wait_for 5 chatting
-table() { on a nft -a list tables | grep "adit-lock-$A"; } # with the handle of this very table
+table() { on a nft -a list table inet "adit-lock-$A" | grep "^table .* # handle"; } # this very one
 before=$(table)
 for n in 1 2 3 4 5 6; do
         if [ $((n % 2)) = 1 ]; then write "ExcludedIPs = 198.51.100.0/24"; else write "ExcludedIPs = 198.51.100.0/24, 10.200.0.0/16" "FwMark = 4711"; fi

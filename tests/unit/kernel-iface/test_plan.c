@@ -179,6 +179,33 @@ static void test_nothing_from_the_same(void **state)
         }
 }
 
+/* In force before anything is set up, and until all else is gone; another one takes its place in one step. */
+static void test_lock_is_first_and_last(void **state)
+{
+        struct plan_item items[] = { { .kind = PLAN_RULES, .prefix.family = AF_INET, .value = 7, .mark = 7 },
+                                     { .kind = PLAN_ADDRESS, .prefix.family = AF_INET },
+                                     { .kind = PLAN_GATEWAY, .digest = 6 },
+                                     { .kind = PLAN_LOCK, .mark = 7, .digest = 5 } };
+        struct plan_state none = { 0 }, all = { 0 }, other = { 0 };
+        struct plan_step steps[8];
+
+        (void)state;
+        for (size_t i = 0; i < 4; i++)
+                assert_true(plan_add(&all, &items[i]));
+        plan_sort(&all);
+        assert_int_equal(plan_difference(&none, &none, &all, steps), 4);
+        assert_true(steps[0].add && steps[0].item.kind == PLAN_LOCK);
+        assert_int_equal(plan_difference(&all, &all, &none, steps), 4);
+        assert_true(!steps[3].add && steps[3].item.kind == PLAN_LOCK);
+        items[3].digest = 8;
+        assert_true(plan_add(&other, &items[3]));
+        assert_int_equal(plan_difference(&all, &none, &other, steps), 2); /* (the gateway's table goes) */
+        assert_true(steps[0].add && steps[0].item.digest == 8);
+        assert_int_equal(steps[1].item.kind, PLAN_GATEWAY);
+        plan_free(&all);
+        plan_free(&other);
+}
+
 static void test_texts(void **state)
 {
         static const char *const rows[] = {
@@ -332,8 +359,11 @@ static void test_routes_that_come_with_addresses(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_against_model), cmocka_unit_test(test_nothing_from_the_same),
-                cmocka_unit_test(test_texts),         cmocka_unit_test(test_routes_that_come_with_addresses),
+                cmocka_unit_test(test_against_model),
+                cmocka_unit_test(test_nothing_from_the_same),
+                cmocka_unit_test(test_lock_is_first_and_last),
+                cmocka_unit_test(test_texts),
+                cmocka_unit_test(test_routes_that_come_with_addresses),
                 cmocka_unit_test(test_journal),
         };
 

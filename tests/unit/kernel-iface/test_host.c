@@ -340,6 +340,8 @@ static void test_kill_switch_and_failure(void **state)
         host = host_open("wgt", journal, NULL, &error);
         assert_non_null(host);
         assert_false(host_apply(host, &bad.state, &error));
+        shell(list_all, after, sizeof after);
+        assert_string_equal(after, before);
         assert_true(is_locked() && host_locked(host));
         apply(&good);
         assert_true(is_locked());

@@ -66,7 +66,7 @@ for family in -4 -6; do
 done | sed -E 's/fe80::[0-9a-f:]+(.*)$A/fe80::-\1$A/; s/$A(.*)fe80::[0-9a-f:]+/$A\1fe80::-/' | sort
 nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'
 grep -rs --exclude=stable_secret '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | sort
-cat /etc/resolv.conf
+sed -E 's|/var/lib/adit/dns/[^ ]*|a copy|' /etc/resolv.conf
 END
 marks() { awk '{ mark = ""; for (i = 5; i <= NF; i++) if ($i ~ /^fwmark:/) mark = $i; print "socket", $4, mark }' | sort; }
 host() { in_h sh "$TMP/host"; on h ss -uaneH 2>/dev/null | marks; }
@@ -92,7 +92,7 @@ write() { # FILE ADDRESS ALLOWED-IPS [INTERFACE-LINE]...
 		Endpoint = peer.test:51999
 		END
 }
-write full "10.9.0.1/24, fd09::1/64" "0.0.0.0/0, ::/0" "ListenPort = 51833" "KillSwitch = yes" "ExcludedIPs = 203.0.113.0/24, 2001:db8:5::/48"
+write full "10.9.0.1/24, fd09::1/64" "0.0.0.0/0, ::/0" "ListenPort = 51833" "KillSwitch = yes" "DNS = 10.9.0.53, corp.test" "ExcludedIPs = 203.0.113.0/24, 2001:db8:5::/48"
 write split "10.9.0.1/24, 10.9.4.1/24, fd09::4/64" "10.0.0.0/8, fd00::/8" "ListenPort = 51834" "MTU = 1340" "ExcludedIPs = 10.66.0.0/16"
 config() { cp -p "$TMP/$1" "$TMP/$A.conf"; } # full|split
 

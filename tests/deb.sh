@@ -89,7 +89,7 @@ must on_it ip address add 192.0.2.1/24 dev veth0
 must on_it ip link set veth0 addrgenmode none up # no address that comes a second later
 must peer ip address add 192.0.2.2/24 dev veth0
 must peer ip link set veth0 up
-host() { on_it ip rule; on_it ip -6 rule; on_it ip route show table all; on_it ip -6 route show table all; on_it ip -o link | cut -d' ' -f2; on_it sysctl net.ipv4.conf.all.src_valid_mark; }
+host() { on_it nft list ruleset; on_it ip rule; on_it ip -6 rule; on_it ip route show table all; on_it ip -6 route show table all; on_it ip -o link | cut -d' ' -f2; on_it sysctl net.ipv4.conf.all.src_valid_mark; }
 untouched=$(host)
 for end in left right; do (umask 077; on_it adit genkey >"$machine/root/etc/adit/$end.key"); done
 write() { # LINK ADDRESS OTHER OTHER'S-ADDRESS OTHER'S-ENDPOINT [INTERFACE-LINE]...
@@ -112,13 +112,6 @@ must peer adit up right
 ok "a link carries packets" on_it ping -n -c 1 -W 5 10.9.0.2
 pids=$(daemons)
 isnt "(it has processes)" "$pids" ""
-# A third, by which everything goes, is killed: its rules are left.
-write killed 10.9.0.3 right 0.0.0.0 192.0.2.2
-sed -i 's|^AllowedIPs.*|AllowedIPs = 0.0.0.0/0|; /^ListenPort/d' $machine/root/etc/adit/killed.conf
-cp $machine/root/etc/adit/{left,killed}.key
-must on_it adit up killed
-for pid in $(daemons); do grep -q "^$pid$" <<<"$pids" || kill -KILL "$pid"; done
-like "(one was killed, and left rules)" "$(on_it ip rule)" "suppress_prefixlength"
 
 # ---- upgraded, removed, purged ---------------------------------------------------------------------------------------
 
@@ -131,6 +124,15 @@ not_ok "dpkg -r: a PreDown says no" on_it dpkg -r adit
 like "it says which link" "$(cat "$TMP/out")" "links are still up: left;"
 is "the package is still installed" "$(state)" installed
 ok "and so is the link" on_it adit show left
+# A third, by which everything goes, is killed: its rules are left, and its kill switch.
+write killed 10.9.0.3 right 0.0.0.0 192.0.2.2 'KillSwitch = yes'
+sed -i 's|^AllowedIPs.*|AllowedIPs = 0.0.0.0/0|; /^ListenPort/d' $machine/root/etc/adit/killed.conf
+cp $machine/root/etc/adit/{left,killed}.key
+must on_it adit up killed
+for pid in $(daemons); do grep -q "^$pid$" <<<"$pids" || kill -KILL "$pid"; done
+like "(one was killed, and left rules)" "$(on_it ip rule)" "suppress_prefixlength"
+like "(and its kill switch)" "$(on_it nft list ruleset)" "drop"
+
 rm $machine/root/etc/adit/stay
 ok "dpkg -r" on_it dpkg -r adit
 ok "the link went down as adit down does it" test -e $machine/root/etc/adit/left-is-down

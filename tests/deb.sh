@@ -131,6 +131,7 @@ cp $machine/root/etc/adit/{left,killed}.key
 must on_it adit up killed
 for pid in $(daemons); do grep -q "^$pid$" <<<"$pids" || kill -KILL "$pid"; done
 like "(one was killed, and left rules)" "$(on_it ip rule)" "suppress_prefixlength"
+rm $machine/root/run/adit/killed.sock # as when its tunnel process alone was: the journal tells
 like "(and its kill switch)" "$(on_it nft list ruleset)" "drop"
 
 rm $machine/root/etc/adit/stay

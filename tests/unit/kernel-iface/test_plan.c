@@ -146,14 +146,14 @@ static void test_against_model(void **state)
                 for (size_t i = 0; i < wanted.count; i++)
                         due += !model_has(current.items, current.count, &wanted.items[i]);
                 for (size_t i = 0; i < current.count; i++)
-                        due += plan_is_table(current.items[i].kind)
+                        due += plan_is_text(current.items[i].kind)
                                        ? !plan_value(&wanted, current.items[i].kind)
                                        : !is_value(current.items[i].kind) &&
                                                  !model_has(wanted.items, wanted.count, &current.items[i]) &&
                                                  model_has(ours.items, ours.count, &current.items[i]);
                 assert_int_equal(n, due);
                 for (size_t i = 0; i < n; i++) {
-                        if (!steps[i].add && !plan_is_table(steps[i].item.kind))
+                        if (!steps[i].add && !plan_is_text(steps[i].item.kind))
                                 assert_true(model_has(ours.items, ours.count, &steps[i].item));
                         if (!steps[i].add) assert_false(model_has(wanted.items, wanted.count, &steps[i].item));
                         if (steps[i].add) assert_false(model_has(current.items, current.count, &steps[i].item));

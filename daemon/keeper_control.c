@@ -74,6 +74,7 @@ static void loaded(struct keeper *keeper, struct client *loader, int error, cons
 {
         client_close(keeper, loader);
         if (error) log_print(LOG_ERR, "%s", text);
+        if (keeper->ready) service_reloaded(keeper, !error);
         if (keeper->ready && error) log_print(LOG_ERR, "nothing was changed");
         else if (keeper->ready) log_print(LOG_INFO, "%s was read again", keeper->options->config);
         else if (error) keeper_stop(keeper, 1);
@@ -108,7 +109,8 @@ void control_load(struct keeper *keeper)
         }
         log_print(LOG_ERR, "%s cannot be read: %s", keeper->options->config,
                   fd < 0 ? strerror(-fd) : "too many connections to the control socket");
-        if (!keeper->ready) keeper_stop(keeper, 1);
+        if (keeper->ready) service_reloaded(keeper, false);
+        else keeper_stop(keeper, 1);
 }
 
 static void serve(struct keeper *keeper, struct client *client, const struct control_request *request,

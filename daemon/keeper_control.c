@@ -100,7 +100,7 @@ void control_reply(struct keeper *keeper, struct client *client, int error, uint
 
 void control_load(struct keeper *keeper)
 {
-        int fd = loader_start(keeper->options->config);
+        int fd = loader_start(keeper->options->config, true);
         struct client *loader = fd < 0 ? NULL : client_new(keeper, fd);
 
         if (loader) {

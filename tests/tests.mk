@@ -83,7 +83,7 @@ check:
 # Those that a sanitizer can tell something about; the others take their time from waiting for WireGuard's timers.
 E2E_SANITIZED := $(filter-out %/22-remote-worker.sh %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
 # And those that move packets or change what workers see: the others tell nothing of threads.
-E2E_THREADED := $(filter tests/e2e/20-% tests/e2e/24-% tests/e2e/27-% tests/e2e/28-% tests/e2e/30-% tests/e2e/4% tests/e2e/50-% tests/e2e/51-%,$(E2E_TESTS))
+E2E_THREADED := $(filter tests/e2e/20-% tests/e2e/24-% tests/e2e/27-% tests/e2e/28-% tests/e2e/30-% tests/e2e/40-% tests/e2e/41-% tests/e2e/50-% tests/e2e/51-%,$(E2E_TESTS))
 
 # With Debian's newest libsodium, beside the system's: it has AEGIS-256, which a stable one may not have. A machine whose
 # mirrors do not give it goes on without, and says so at the end of the log. It has ML-KEM, too: what two Adits agree on is tried
@@ -120,7 +120,7 @@ check-threads: tests
 
 check-unit: all tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
-	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh tests/man.sh tests/completion.sh tests/install.sh
+	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh tests/man.sh tests/completion.sh tests/install.sh tests/service.sh
 
 check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j3 --timer $(E2E_TESTS)

@@ -114,6 +114,7 @@ const struct command commands[] = {
           "    mtu_configured (null: automatic), workers, workers_configured (null: automatic), table (\"auto\", "
           "\"off\" or a number),\n"
           "    addresses [prefix...], routes [prefix...], excluded_ips [prefix...] (kept out of the routes),\n"
+          "    dns [text...], dns_by (/etc/resolv.conf, systemd-resolved or resolvconf),\n"
           "    drops {reason: packets}, peers [PEER...]; and PEER has\n"
           "    public_key, name (or null), endpoint (where it is now, or null), endpoint_configured (host:port or "
           "null),\n"

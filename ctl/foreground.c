@@ -2,6 +2,7 @@
 
 #include "ctl/aditd.h"
 #include "ctl/command.h"
+#include "ctl/resolvconf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,18 +43,21 @@ static void environment_give(char *kept[FOR_ADITD])
  */
 
 /* In the child. aditd ends without a word on the socket when it fails; it has said why. */
-static void post_up(int aditd, const struct hooks *hooks)
+static void post_up(int aditd, const struct hooks *hooks, struct pool *pool)
 {
+        int status = STATUS_OK;
         char byte;
 
         if (TEMP_FAILURE_RETRY(read(aditd, &byte, 1)) != 1) return;
-        if (hooks_run(hooks, HOOK_POST_UP)) complain(0, "the link is taken down again");
+        if (resolvconf_serves(pool, hooks->name)) status = resolvconf_set(pool, hooks->name);
+        if (!status) status = hooks_run(hooks, HOOK_POST_UP);
+        if (status) complain(0, "the link is taken down again");
         else (void)!send(aditd, &byte, 1, MSG_NOSIGNAL);
 }
 
 /* The parent gets aditd's end of the socket as READY; what ends this process ends the command that is being run, too.
  */
-static int fork_post_up(const struct hooks *hooks)
+static int fork_post_up(const struct hooks *hooks, struct pool *pool)
 {
         int pair[2];
         pid_t parent = getpid(), child;
@@ -65,7 +69,7 @@ static int fork_post_up(const struct hooks *hooks)
         if (!child) {
                 close(pair[1]);
                 prctl(PR_SET_PDEATHSIG, SIGTERM);
-                if (getppid() == parent) post_up(pair[0], hooks);
+                if (getppid() == parent) post_up(pair[0], hooks, pool);
                 _exit(0);
         }
         close(pair[0]);
@@ -74,18 +78,17 @@ static int fork_post_up(const struct hooks *hooks)
         return complain(STATUS_FAILED, "dup2: %s", strerror(errno));
 }
 
-int foreground_up(const char *path, const struct hooks *hooks)
+int foreground_up(const char *path, const struct hooks *hooks, struct pool *pool)
 {
         char f[] = "-f", c[] = "-c", r[] = "--ready", full[CONF_PATH_MAX], *kept[FOR_ADITD];
-        bool later = hooks->lists[HOOK_POST_UP];
-        char *arguments[] = { f, c, full, later ? r : NULL, NULL };
+        char *arguments[] = { f, c, full, r, NULL };
         struct conf_error wrong;
         int status;
 
         if (!conf_absolute(path, full, &wrong)) return complain(STATUS_FAILED, "%s: %s", path, wrong.text);
         environment_take(kept);
         status = hooks_run(hooks, HOOK_PRE_UP);
-        if (!status && later) status = fork_post_up(hooks);
+        if (!status) status = fork_post_up(hooks, pool);
         environment_give(kept);
         return status ? complain(status, "the link was not brought up") : aditd_become(arguments);
 }

@@ -75,6 +75,7 @@ struct drift {
         char item[PLAN_TEXT];      /* the first of them */
         uint32_t port;             /* netlink port of who took that; 0: not known */
         char who[LOG_TEXT / 4];    /* its name */
+        uint64_t told_dns;         /* when the log was told of a foreign resolv.conf */
 };
 
 struct keeper {
@@ -117,7 +118,9 @@ struct keeper {
 };
 
 uint64_t keeper_now(void);
-void keeper_watch(struct keeper *keeper, int fd, void *source);
+/* The mark of our own datagrams, on all sockets or on none. 0 or -errno. */
+int keeper_set_mark(struct keeper *keeper, uint32_t mark);
+bool keeper_watch(struct keeper *keeper, int fd, void *source); /* false: it has said why */
 /* Before any close of a watched descriptor: a child that is just being forked may hold it for a moment. Closes it. */
 void keeper_unwatch(struct keeper *keeper, int fd);
 void keeper_stop(struct keeper *keeper, int status);
@@ -189,6 +192,8 @@ bool apply_resolve(const struct keeper *keeper, const struct host_state *state, 
 void drift_lost(const struct netlink_loss *loss, void *keeper);
 /* Something may be amiss: news were lost, or a value was written. */
 void drift_suspect(struct keeper *keeper);
+/* A file may have been written that says something of ours. */
+void drift_written(struct keeper *keeper);
 void drift_tick(struct keeper *keeper);
 
 /* keeper_names.c: endpoints given by name, resolved in a child each. */

@@ -1,5 +1,6 @@
 #include "kernel-iface/host.h"
 
+#include "kernel-iface/dns_file.h"
 #include "kernel-iface/journal.h"
 #include "kernel-iface/namespace.h"
 #include "kernel-iface/plan_commands.h"
@@ -14,13 +15,20 @@
 #include <unistd.h>
 
 /* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
-enum { ROUNDS = 6, MARK_TRIES = 4096, LOCKS_MAX = 64 /* links whose kill switches know of each other */ };
+enum {
+        ROUNDS = 6,
+        UNDO_TRIES = 3,
+        UNLINK_TRIES = 3,
+        MARK_TRIES = 4096,
+        LOCKS_MAX = 64 /* links whose kill switches know of each other */
+};
 
 struct host {
         struct netlink *netlink;
         char *path; /* of the journal */
         struct journal journal;
         struct tables tables;
+        struct dns dns;
         const struct host_teller *teller; /* while a crash is undone */
 };
 
@@ -39,9 +47,11 @@ static bool add_all(struct plan_state *to, const struct plan_state *from)
         return true;
 }
 
+/* One that stays would be undone once more, and keep what links share from being restored. */
 static void drop_journal(struct host *host)
 {
-        unlink(host->path);
+        for (int tries = 0; tries < UNLINK_TRIES && unlink(host->path) && errno != ENOENT; tries++)
+                continue;
         plan_free(&host->journal.ours);
         plan_free(&host->journal.before);
 }
@@ -121,6 +131,7 @@ struct host *host_open(const char *link, const char *journal, const struct host_
         }
         uint64_t netns = journal_netns();
         strcpy(host->tables.link, link);
+        strcpy(host->dns.link, link);
         host->teller = teller;
         if (!undo_crash(host, netns, error)) goto close_netlink;
         host->teller = NULL;
@@ -145,6 +156,7 @@ void host_close(struct host *host)
         if (!host) return;
         journal_free(&host->journal);
         tables_free(&host->tables);
+        dns_free(&host->dns);
         netlink_close(host->netlink);
         free(host->path);
         free(host);
@@ -170,6 +182,8 @@ int host_watch(struct host *host)
 void host_watch_values(int inotify)
 {
         inotify_add_watch(inotify, steps_valid_mark, IN_MODIFY);
+        inotify_add_watch(inotify, dns_paths.resolv_conf, IN_MODIFY);                  /* of a file that is mounted there */
+        inotify_add_watch(inotify, "/etc", IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE);
 }
 
 bool host_owns(const struct host *host, const struct plan_item *item)
@@ -183,7 +197,8 @@ static struct steps_link link_of(struct host *host)
 {
         return (struct steps_link){ .name = host->journal.link,
                                     .ifindex = host->journal.ifindex,
-                                    .tables = &host->tables };
+                                    .tables = &host->tables,
+                                    .dns = &host->dns };
 }
 
 static void tell(const struct host *host, const struct plan_step *step)
@@ -224,29 +239,49 @@ static size_t first_stage(const struct plan_step *steps, size_t count)
         return stage ? stage : count;
 }
 
-/* Reads, plans and applies until there is nothing left to do. With `go_on`, one error does not keep the rest from being
- * done. */
+/* What is to be reached. */
+struct aim {
+        const struct plan_state *ours, *wanted;
+        bool go_on;           /* one error does not keep the rest from being done, and what failed is tried again */
+        char left[PLAN_TEXT]; /* the first thing that was to be done in the last round; empty: nothing */
+};
+
+static bool run_round(struct host *host, struct aim *aim, bool whole, struct host_error *error)
+{
+        struct plan_state current;
+        struct steps_link link = link_of(host);
+        int code = steps_read(host->netlink, &link, aim->ours, aim->wanted, &current);
+        bool ok = false;
+
+        if (code) return fail(error, code, "reading the host's state");
+        struct plan_step *steps = calloc(current.count + aim->wanted->count + 1, sizeof *steps);
+        if (!steps) {
+                fail(error, ENOMEM, "planning");
+                goto free_current;
+        }
+        size_t count = plan_difference(&current, aim->ours, aim->wanted, steps);
+        aim->left[0] = '\0';
+        if (count) plan_print(&steps[0].item, aim->left);
+        ok = run_steps(host, &link, steps, whole ? count : first_stage(steps, count), aim->go_on, error);
+        free(steps);
+free_current:
+        plan_free(&current);
+        return ok;
+}
+
+/* Reads, plans and applies until there is nothing left to do. */
 static bool converge(struct host *host, const struct plan_state *ours, const struct plan_state *wanted, bool go_on,
                      struct host_error *error)
 {
-        char text[PLAN_TEXT];
+        struct aim aim = { .ours = ours, .wanted = wanted, .go_on = go_on };
+        bool ok = true;
 
         for (int round = 0; round < ROUNDS; round++) {
-                struct plan_state current;
-                struct steps_link link = link_of(host);
-                int code = steps_read(host->netlink, &link, ours, wanted, &current);
-                if (code) return fail(error, code, "reading the host's state");
-                struct plan_step *steps = calloc(current.count + wanted->count + 1, sizeof *steps);
-                size_t count = steps ? plan_difference(&current, ours, wanted, steps) : 0;
-                bool ok = steps != NULL;
-                if (!steps) fail(error, ENOMEM, "planning");
-                if (count) plan_print(&steps[0].item, text);
-                if (ok) ok = run_steps(host, &link, steps, first_stage(steps, count), go_on, error);
-                free(steps);
-                plan_free(&current);
-                if (!ok || !count) return ok;
+                ok = run_round(host, &aim, !ok, error);
+                if (ok ? !*aim.left : !go_on) return ok;
         }
-        fail(error, EBUSY, text);
+        if (!ok) return false;
+        fail(error, EBUSY, aim.left);
         strncat(error->text, ": another program keeps changing it", sizeof error->text - strlen(error->text) - 1);
         return false;
 }
@@ -274,7 +309,7 @@ static bool collect_ours(const struct plan_state *ours, const struct plan_state 
         for (size_t i = 0; i < wanted->count; i++) {
                 const struct plan_item *item = &wanted->items[i];
                 if (item->kind == PLAN_MTU || item->kind == PLAN_UP || item->kind == PLAN_VALID_MARK) continue;
-                bool is_ours = plan_is_table(item->kind) || plan_has(ours, item) || !plan_has(current, item);
+                bool is_ours = plan_is_text(item->kind) || plan_has(ours, item) || !plan_has(current, item);
                 if (is_ours && !plan_add(out, item)) return false;
         }
         plan_sort(out);
@@ -327,7 +362,7 @@ static void keep_new_tables(struct host *host, struct change *change)
 {
         for (size_t i = 0; i < change->back.count; i++) {
                 struct plan_item *item = &change->back.items[i];
-                if (!plan_is_table(item->kind) || tables_know(&host->tables, item)) continue;
+                if (!plan_is_text(item->kind) || tables_know(&host->tables, item) || dns_knows(&host->dns, item)) continue;
                 const struct plan_item *new = plan_value(&change->goal, item->kind);
                 if (new) *item = *new;
         }
@@ -347,7 +382,7 @@ static bool prepare(struct host *host, struct change *change)
         for (size_t i = 0; i < change->current.count; i++) {
                 const struct plan_item *item = &change->current.items[i];
                 if (plan_value(&change->wanted, item->kind) != NULL && item->kind != PLAN_ADDRESS &&
-                    !plan_is_table(item->kind) && item->kind != PLAN_ROUTE && item->kind != PLAN_THROW &&
+                    !plan_is_text(item->kind) && item->kind != PLAN_ROUTE && item->kind != PLAN_THROW &&
                     item->kind != PLAN_RULES && !plan_add(&change->back, item))
                         return false;
         }
@@ -456,6 +491,35 @@ static bool want_tables(struct host *host, const struct host_state *want, struct
         return ok || fail(error, ENOMEM, "planning");
 }
 
+static bool want_dns(struct host *host, const struct host_state *want, struct plan_state *wanted,
+                     struct host_error *error)
+{
+        bool ok = dns_prepare(&host->dns, want);
+
+        if (ok && host->dns.next.text) ok = plan_add(wanted, &host->dns.next.item);
+        plan_sort(wanted);
+        return ok || fail(error, ENOMEM, "planning");
+}
+
+bool host_dns_lost(const struct host *host)
+{
+        const struct plan_item *item = plan_value(&host->journal.ours, PLAN_DNS);
+        char *text = NULL;
+
+        if (!item || item->value != DNS_BY_FILE || dns_file_read(&dns_paths, host->dns.link, &text)) return false;
+        bool lost = !text || !*text;
+        free(text);
+        return lost;
+}
+
+enum host_dns_means host_dns_means(const struct host *host, const struct host_state *want)
+{
+        const struct plan_item *item = plan_value(&host->journal.ours, PLAN_DNS);
+
+        if (!want->dns_count) return DNS_BY_NOBODY;
+        return item ? (enum host_dns_means)item->value : DNS_BY_RESOLVCONF;
+}
+
 bool host_apply(struct host *host, const struct host_state *want, struct host_error *error)
 {
         struct change change = { 0 };
@@ -467,7 +531,7 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
         if (!find_link(host, want, &info, error)) return false;
         struct steps_link link = link_of(host);
         if (!wanted_state(host->netlink, info.ifindex, want, &change.wanted, error)) return false;
-        if (!want_tables(host, want, &change.wanted, error)) goto out;
+        if (!want_tables(host, want, &change.wanted, error) || !want_dns(host, want, &change.wanted, error)) goto out;
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change.wanted, &change.current);
         if (code) {
                 fail(error, code, "reading the host's state");
@@ -488,39 +552,48 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
         }
 out:
         tables_settle(&host->tables, ok);
+        dns_settle(&host->dns, ok);
         free_change(&change);
         plan_free(&noted);
         return ok;
 }
 
-static bool undo(struct host *host, const struct plan_state *ours, struct host_error *error)
+/* The values as they were before us, of those that are still ours to set. */
+static bool former_values(struct host *host, const struct plan_state *ours, struct plan_state *wanted,
+                          struct host_error *error)
 {
-        struct plan_state wanted = { 0 }, current = { 0 };
+        struct plan_state current;
         struct steps_link link = link_of(host);
-        const struct plan_item *was;
         struct plan_item other;
-        bool ok = false;
-
-        *error = (struct host_error){ 0 };
+        bool ok = true;
         int code = steps_read(host->netlink, &link, ours, &host->journal.before, &current);
-        if (code) {
-                fail(error, code, "reading the host's state");
-                goto out;
-        }
-        for (size_t i = 0; i < host->journal.before.count; i++) {
-                was = &host->journal.before.items[i];
+
+        *wanted = (struct plan_state){ 0 };
+        if (code) return fail(error, code, "reading the host's state");
+        for (size_t i = 0; ok && i < host->journal.before.count; i++) {
+                const struct plan_item *was = &host->journal.before.items[i];
                 const struct plan_item *is = plan_value(&current, was->kind);
                 if (!is) continue; /* it went with its link */
                 if (was->kind == PLAN_VALID_MARK &&
                     (is->value != 1 || journal_shared(host->path, host->journal.netns, PLAN_VALID_MARK, &other)))
                         continue; /* changed by others, or still needed by another link */
-                if (!plan_add(&wanted, was)) goto out;
+                ok = plan_add(wanted, was) || fail(error, ENOMEM, "planning");
         }
-        plan_sort(&wanted);
-        ok = converge(host, ours, &wanted, true, error);
-out:
-        plan_free(&wanted);
+        plan_sort(wanted);
         plan_free(&current);
+        return ok;
+}
+
+static bool undo(struct host *host, const struct plan_state *ours, struct host_error *error)
+{
+        struct plan_state wanted;
+        bool ok = false;
+
+        for (int tries = 0; !ok && tries < UNDO_TRIES; tries++) {
+                ok = former_values(host, ours, &wanted, error) && converge(host, ours, &wanted, true, error);
+                plan_free(&wanted);
+        }
+        if (ok) *error = (struct host_error){ 0 };
         return ok;
 }
 
@@ -692,6 +765,7 @@ static bool open_to_look(struct host *host, const char *link, const char *journa
         host->journal.ifindex = ifindex;
         host->journal.netns = journal_netns();
         snprintf(host->tables.link, sizeof host->tables.link, "%s", link);
+        snprintf(host->dns.link, sizeof host->dns.link, "%s", link);
         host->tables.look = true;
         return true;
 }
@@ -719,6 +793,7 @@ static bool read_change(struct host *host, const struct host_state *want, struct
         bool here = link.ifindex;
 
         if (!wanted_state(host->netlink, link.ifindex, want, &change->wanted, error)) return false;
+        if (!want_dns(host, want, &change->wanted, error)) return false;
         if (here && !want_tables(host, want, &change->wanted, error)) return false;
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change->wanted, &change->current);
         if (code) return fail(error, code, "reading the host's state");
@@ -738,9 +813,11 @@ static int print_change(const struct host *host, const struct change *change,
                 const char *table = steps[i].add ? tables_text(&host->tables, &steps[i].item) : NULL;
                 plan_commands(&steps[i], host->journal.link, text, sizeof text); /* of a table: up to its text */
                 print(arg, text);
-                if (!table) continue;
-                print(arg, table);
-                print(arg, "END\n");
+                if (table) print(arg, table);
+                if (table) print(arg, "END\n");
+                char *dns = steps[i].add ? dns_commands(&host->dns, &steps[i].item, host->journal.link) : NULL;
+                if (dns) print(arg, dns);
+                free(dns);
         }
         bool ok = steps || fail(error, ENOMEM, "planning");
         free(steps);
@@ -759,6 +836,7 @@ int host_preview(const char *link, const char *journal, struct host_state *want,
         if (ok && read_change(&host, want, &change, error)) result = print_change(&host, &change, print, arg, error);
         free_change(&change);
         tables_free(&host.tables);
+        dns_free(&host.dns);
         journal_free(&host.journal);
         if (host.netlink) netlink_close(host.netlink);
         free(host.path);

@@ -149,7 +149,8 @@ like "says so" "$(cat "$TMP/out")" "no link of this name is up"
 hush
 
 echo "# ---- a key that the service manager keeps; a default route: a sysctl, rules and a table of its own; the kill switch"
-ALLOWED='0.0.0.0/0, ::/0' write "KillSwitch = yes"
+ALLOWED='0.0.0.0/0, ::/0' write "KillSwitch = yes" "DNS = 10.9.0.53"
+echo "nameserver 192.0.2.53" >"$TMP/etc/resolv.conf"
 sed -i 's/^PrivateKey .*/PrivateKeyFile = credential:private-key/' "$TMP/etc/adit/$A.conf"
 chmod 644 "$TMP/etc/adit/$A.conf"
 start
@@ -173,11 +174,17 @@ kill -HUP "$MAIN"
 ok "the keeper, which has few rights by now, can have it read again" wait_for 5 told "READY=1"
 like "and has" "$(cat "$LOG")" "$A.conf was read again"
 ok "ExecReload can, too" unit ExecReload
+if in_machine sh -c 'command -v resolvconf' >/dev/null; then
+        skip "names are asked of the link's server" "this machine has resolvconf, for which the unit wants a drop-in"
+else
+        like "names are asked of the link's server" "$(cat "$TMP/etc/resolv.conf")" "^nameserver 10.9.0.53$"
+fi
 unset CREDENTIALS_DIRECTORY
 ok "ExecStop needs none" unit ExecStop
 ended
 is "it ends well" "$STATUS" 0
 is "the kill switch is lifted" "$(tables)" 0
+is "names are asked as before" "$(cat "$TMP/etc/resolv.conf")" "nameserver 192.0.2.53"
 is "the sysctl is back" "$(on a cat /proc/sys/net/ipv4/conf/all/src_valid_mark)" 0
 nothing "a default route"
 hush
@@ -206,6 +213,7 @@ kill -TERM "$TUNNEL"
 kill -CONT "$TUNNEL"
 isnt "the watchdog's signal ends the main process, and not well" "$STATUS" 0
 ok "and the tunnel process" wait_for 2 empty_of a "$COMM"
+wait_for 2 not up # which its threads may hold a moment longer: the unit waits RestartSec=
 hush
 start
 ok "started again after that: it is up" wait_for 15 contains "$LOG" "ready, port"
@@ -235,6 +243,7 @@ kill -KILL "$MAIN"
 ended
 is "keeper killed" "$STATUS" 137
 ok "the tunnel process ends" wait_for 2 empty_of a "$COMM"
+wait_for 2 not up
 start
 ok "up again" wait_for 15 told "READY=1"
 kill -TERM $(running a "$COMM") # all at once, as the service manager does that waits no longer

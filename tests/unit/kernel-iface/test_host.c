@@ -4,6 +4,7 @@
 #include "kernel-iface/rights.h"
 #include "kernel-iface/tun.h"
 #include "kernel-iface/wanted.h"
+#include "tests/unit/kernel-iface/failing.h"
 #include "tests/unit/kernel-iface/netns.h"
 
 #include <arpa/inet.h>
@@ -299,6 +300,93 @@ static void test_failure_is_undone(void **state)
         undo();
         assert_as_before();
         shell("ip route del 10.3.0.0/24 dev lo", NULL, 0);
+}
+
+static bool is_locked(void)
+{
+        shell("nft list ruleset", after, sizeof after);
+        return strstr(after, "table inet adit-lock-wgt") != NULL;
+}
+
+/* The failure of anything else leaves a kill switch as it was: not there, or as it was made; after a crash, when nobody
+ * can tell how it was made, there. */
+static void test_kill_switch_and_failure(void **state)
+{
+        struct host_error error;
+        struct wish good, bad;
+        bool made;
+
+        (void)state;
+        need_namespace();
+        shell("ip route add 10.3.0.0/24 dev lo", NULL, 0); /* in the way */
+        shell(list_all, before, sizeof before);
+        wish(&good, WORDS("10.9.0.1/24"), WORDS("0.0.0.0/0"));
+        wish(&bad, WORDS("10.9.0.1/24"), WORDS("10.3.0.0/24", "0.0.0.0/0"));
+        exclude(&bad, WORDS("10.44.0.0/16"));
+        good.state.kill_switch = bad.state.kill_switch = true;
+        assert_false(host_apply(host, &bad.state, &error));
+        assert_non_null(strstr(error.text, "route 10.3.0.0/24"));
+        assert_false(is_locked());
+        assert_as_before();
+
+        assert_true(host_lock(host, &good.state, &made, &error));
+        assert_true(made && is_locked());
+        char *lock = strdup(after);
+        assert_false(host_apply(host, &bad.state, &error));
+        assert_true(is_locked());
+        assert_string_equal(after, lock);
+        free(lock);
+
+        host_close(host);
+        host = host_open("wgt", journal, NULL, &error);
+        assert_non_null(host);
+        assert_false(host_apply(host, &bad.state, &error));
+        shell(list_all, after, sizeof after);
+        assert_string_equal(after, before);
+        assert_true(is_locked() && host_locked(host));
+        apply(&good);
+        assert_true(is_locked());
+        assert_null(strstr(after, "10.44.0.0/16"));
+        undo();
+        assert_false(is_locked());
+        assert_as_before();
+        shell("ip route del 10.3.0.0/24 dev lo", NULL, 0);
+}
+
+/* An end that nobody asked for: all is undone but the kill switch, which the next start finds. */
+static void test_undo_to_lock(void **state)
+{
+        struct host_error error;
+        struct wish w;
+        uint32_t mark = 0;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.1.0.0/24", "0.0.0.0/0"));
+        w.state.kill_switch = true;
+        w.state.fwmark = 4711;
+        apply(&w);
+        assert_true(host_undo_to_lock(host, &error));
+        shell("ip addr show wgt; ip rule; ip route", after, sizeof after);
+        assert_null(strstr(after, "10.9.0.1"));
+        assert_null(strstr(after, "10.1.0.0"));
+        assert_null(strstr(after, "4711"));
+        assert_true(is_locked() && host_locked(host));
+        host_close(host);
+        host = host_open("wgt", journal, NULL, &error);
+        assert_true(is_locked() && host_locked(host));
+        assert_true(host_choose_mark(host, &mark, &error));
+        assert_int_equal(mark, 4711);
+        apply(&w);
+        w.state.kill_switch = false; /* a reload lifts it */
+        apply(&w);
+        assert_false(is_locked() || host_locked(host));
+        w.state.kill_switch = true;
+        apply(&w);
+        assert_true(is_locked() && host_locked(host));
+        undo();
+        assert_false(is_locked() || host_locked(host));
+        assert_as_before();
 }
 
 static void test_not_managed(void **state)
@@ -869,6 +957,51 @@ static void test_no_room_for_the_journal(void **state)
         assert_as_before();
 }
 
+static void fail_after(unsigned calls)
+{
+        failing.after = calls;
+        failing.times = 1;
+        failing.error = calls % 2 ? ENOMEM : ENOBUFS;
+}
+
+/* Whatever message of an application is lost, it is done or undone; and of the undoing, it is tried again. */
+static void test_each_lost_message(void **state)
+{
+        enum { STEP = 3 }; /* all of them: make check-all */
+        struct host_error error;
+        struct wish w;
+        unsigned refused = 0, calls = 0;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24", "fd09::1/64"), WORDS("0.0.0.0/0", "::/0", "10.1.0.0/16"));
+        exclude(&w, WORDS("10.2.0.0/16"));
+        for (failing.times = 0; failing.times == 0; calls += STEP) { /* until it had no such message */
+                fail_after(calls);
+                bool applied = host_apply(host, &w.state, &error);
+                unsigned left = failing.times;
+                failing.times = 0;
+                refused += !applied;
+                if (applied) undo();
+                assert_as_before();
+                failing.times = left;
+        }
+        assert_in_range(calls, 40, 1000);
+        assert_in_range(refused, 10, calls);
+        failing.times = 0;
+        for (calls = 0; failing.times == 0; calls += STEP) {
+                apply(&w);
+                fail_after(calls);
+                undo();
+                unsigned left = failing.times;
+                failing.times = 0;
+                assert_as_before();
+                failing.times = left;
+        }
+        failing.times = 0;
+        assert_in_range(calls, 20, 1000);
+}
+
 static void test_many_routes(void **state)
 {
         enum { MANY = 2000 };
@@ -1022,6 +1155,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_reload, begin, end),
                 cmocka_unit_test_setup_teardown(test_connected_route_stays, begin, end),
                 cmocka_unit_test_setup_teardown(test_failure_is_undone, begin, end),
+                cmocka_unit_test_setup_teardown(test_kill_switch_and_failure, begin, end),
+                cmocka_unit_test_setup_teardown(test_undo_to_lock, begin, end),
                 cmocka_unit_test_setup_teardown(test_not_managed, begin, end),
                 cmocka_unit_test_setup_teardown(test_tables, begin, end),
                 cmocka_unit_test_setup_teardown(test_excluded_of_a_route, begin, end),
@@ -1039,6 +1174,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_same_mark_is_refused, begin, end),
                 cmocka_unit_test_setup_teardown(test_journals_of_other_namespaces, begin, end),
                 cmocka_unit_test_setup_teardown(test_no_room_for_the_journal, begin, end),
+                cmocka_unit_test_setup_teardown(test_each_lost_message, begin, end),
                 cmocka_unit_test_setup_teardown(test_many_routes, begin, end),
                 cmocka_unit_test_setup_teardown(test_mtu, begin, end),
         };

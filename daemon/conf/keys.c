@@ -47,7 +47,11 @@ static bool set_key_file(struct parser *parser, struct span value, struct key_fi
         where.line = parser->line;
         where.column = (unsigned)(value.text - parser->line_start) + 1;
         *file = where;
-        return set_text(parser, value, where.path);
+        if (!set_text(parser, value, where.path)) return false;
+        const char *credential = credential_name(*where.path);
+        if (!credential || credential_name_valid(credential, strlen(credential))) return true;
+        return parse_fail_value(parser, value,
+                                "after credential: a name is wanted: 1 to 255 letters, digits or any of _.-");
 }
 
 static bool append_line(struct parser *parser, struct span value, struct conf_line ***end)

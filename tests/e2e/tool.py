@@ -9,6 +9,8 @@
     tool.py scan PID               stdin: needles, one in hex a line; which lie in the memory of the process
     tool.py faults FILE            the table that faults.so left: "NAME COUNT" a line
     tool.py meddle PORT TO-PORT COUNT   passes COUNT datagrams on, loses 4, changes 5, delays 3 and doubles 2 of each 100
+    tool.py notify ADDRESS [SECONDS]   a service manager's end of sd_notify: prints "PID LINE|LINE..." of each message, and "expired" when
+                                   READY=1 or the last WATCHDOG=1 is SECONDS old. ADDRESS: a path, or @NAME
     tool.py chatter ADDRESS...     DNS queries, other datagrams and TCP connections to each, every 2 ms, whatever becomes of them
     tool.py relay                  see Relay
 """
@@ -182,6 +184,26 @@ def meddle(port, to, count):
             late = None
 
 
+def notify(address, seconds="inf"):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        sock.bind("\0" + address[1:] if address[0] == "@" else address)
+        print("listening", flush=True)
+        due = float("inf")
+        while True:
+            left = due - time.monotonic()
+            if left <= 0:
+                print("expired", flush=True)
+                due = float("inf")
+            elif select.select([sock], [], [], min(left, 1))[0]:
+                data, control, *_ = sock.recvmsg(4096, 256)
+                pid = struct.unpack("i", control[0][2][:4])[0]
+                lines = data.decode().split("\n")
+                print(pid, "|".join(lines), flush=True)
+                if "READY=1" in lines and due == float("inf") or "WATCHDOG=1" in lines:
+                    due = time.monotonic() + float(seconds)
+
+
 class Relay:
     """Stands between two peers, A and B: each has the relay's socket as the other's endpoint.
     `tool.py relay PORT-A ADDRESS-A PORT-B ADDRESS-B`: what comes to PORT-A is A's, and goes out of PORT-B to ADDRESS-B, port 51820;
@@ -325,4 +347,4 @@ if __name__ == "__main__":
         Relay(*arguments).run()
     else:
         {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan, "faults": faults,
-         "meddle": meddle, "chatter": chatter}[verb](*arguments)
+         "meddle": meddle, "chatter": chatter, "notify": notify}[verb](*arguments)

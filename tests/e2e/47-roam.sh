@@ -91,6 +91,7 @@ must on a wg set "$A" peer "$PUB_b" persistent-keepalive 0
 
 echo "# ---- a sleep"
 slept=0
+# One after the other: who sleeps last has no session, whatever the two said in between, and so must be the one that begins.
 sleeps() { # SPACE...: an hour more
         local space
         slept=$((slept + 1))
@@ -103,9 +104,9 @@ wait_for 2 eval '[ "$(date +%s)" != "$handshake" ]'
 sleeps a
 from_a "a slept"
 ok "with a new session, for the old one is too old" new_handshake
-sleeps a b
+sleeps b a
 from_a "both slept"
-sleeps a b
+sleeps b a
 must A_IP link set e0 down
 by 198.51.100.254
 from_a "both slept, and a woke up in another network"

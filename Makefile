@@ -2,6 +2,7 @@
 # make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
 # make bench      measure it beside others (root)                   make bench-scale   the same with 1 to 10,000 peers
 # make bench-micro  ns and instructions of the hot functions        make install, uninstall  honour DESTDIR and PREFIX
+# make deb        a Debian package in build/                        make check-deb   install, use and remove it, elsewhere (root)
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
 #            SODIUM_DIR=prefix (its include and lib in place of the system's libsodium; `scripts/newest libsodium` makes one)
 #            OPENSSL_DIR=prefix (the same for OpenSSL, from 3.5; `scripts/newest openssl` makes one)
@@ -34,12 +35,12 @@ ifeq ($(SANITIZE),thread)
 override BUILD := $(BUILD)/thread
 HARDEN   := -fPIE -fsanitize=thread -fno-omit-frame-pointer -DADIT_SANITIZE=1
 LDHARDEN := -pthread -pie -fsanitize=thread
-OPT      ?= -O1 -g
+OPT      ?= -O1 -g1
 else ifdef SANITIZE
 override BUILD := $(BUILD)/sanitize
 HARDEN   := -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DADIT_SANITIZE=1
 LDHARDEN := -pthread -pie -fsanitize=address,undefined
-OPT      ?= -O1 -g
+OPT      ?= -O1 -g1
 else
 OPT      ?= -O2 -g
 HARDEN   += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
@@ -73,7 +74,7 @@ HAVE := $(HAVE_IPSEC_MB) $(HAVE_OPENSSL_MLKEM)
 PKGS_HAVE := $(if $(OPENSSL_DIR),,$(if $(HAVE_OPENSSL_MLKEM),libcrypto))
 
 PKG_CFLAGS := $(SODIUM_CFLAGS) $(OPENSSL_CFLAGS) $(shell pkg-config --cflags $(PKGS) $(PKGS_HAVE) 2>/dev/null)
-CFLAGS_ALL := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' $(HAVE) \
+CFLAGS_ALL := -std=gnu17 $(OPT) $(CPPFLAGS) $(WARN) $(HARDEN) -I. -D_GNU_SOURCE -DADIT_VERSION='"$(VERSION)"' $(HAVE) \
               $(PKG_CFLAGS) $(CFLAGS)
 LIBS     := $(SODIUM_LIBS) $(OPENSSL_LIBS) $(shell pkg-config --libs $(PKGS) $(PKGS_HAVE) 2>/dev/null) $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
 
@@ -81,7 +82,7 @@ Q := $(if $(V),,@)
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 archive = $(BUILD)/lib/$(subst /,-,$(1)).a
 
-.PHONY: all demo install uninstall clean
+.PHONY: all demo install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/aditd $(BUILD)/adit
@@ -140,6 +141,10 @@ uninstall:
 	$(Q)set -e; for row in $(INSTALL); do rm -f "$(DESTDIR)$(PREFIX)/$${row##*:}"; done
 	$(Q)rmdir "$(DESTDIR)$(PREFIX)/$(DOC)" 2>/dev/null || [ ! -d "$(DESTDIR)$(PREFIX)/$(DOC)" ] || \
 	    echo "make: $(DESTDIR)$(PREFIX)/$(DOC) is left: there is something of others in it" >&2
+
+# Builds with a compiler and flags of its own: what this make was told does not matter.
+deb:
+	BUILD=$(BUILD) VERSION=$(VERSION) scripts/deb
 
 clean:
 	rm -rf $(BUILD)

@@ -19,7 +19,7 @@ struct command {
         const char *words;     /* "peer add" */
         const char *arguments; /* "NAME PEER [OPTION]..." */
         const char *summary;   /* one line of `adit help` */
-        const char *help;      /* what it does, its options, examples */
+        const char *help;      /* what it does, its options, examples; its exit status, if that is not all others' */
         /* argv[0] is the last word of the command. What is in the pool is wiped when it returns. */
         int (*run)(const struct command *self, int argc, char **argv, struct pool *pool);
 };
@@ -33,6 +33,8 @@ int command_key_set(const struct command *self, int argc, char **argv, struct po
 int command_up(const struct command *self, int argc, char **argv, struct pool *pool); /* link.c */
 int command_down(const struct command *self, int argc, char **argv, struct pool *pool);
 int command_reload(const struct command *self, int argc, char **argv, struct pool *pool);
+int command_repair(const struct command *self, int argc, char **argv, struct pool *pool);
+int command_diff(const struct command *self, int argc, char **argv, struct pool *pool); /* diff.c */
 int command_check(const struct command *self, int argc, char **argv, struct pool *pool);
 int command_show(const struct command *self, int argc, char **argv, struct pool *pool); /* show.c */
 int command_peer_list(const struct command *self, int argc, char **argv, struct pool *pool);

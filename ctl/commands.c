@@ -26,7 +26,7 @@ const struct command commands[] = {
           "Examples:\n"
           "  (umask 077; adit genpsk > berlin.psk)\n",
           command_genpsk },
-        { "up", "FILE|NAME", "Bring a link up",
+        { "up", "FILE|NAME [--dry-run]", "Bring a link up",
           "Checks the whole file first: with a mistake in it, nothing is changed. Then starts aditd, and\n"
           "returns when the link is up. Says what the file asks for and this version does not do.\n\n"
           "PreUp is run before there is an interface, PostUp when all is set; each command by bash, with the rights of "
@@ -36,6 +36,7 @@ const struct command commands[] = {
           "brought up; when a PostUp fails, it is taken down again. A file with commands, and the folders it lies in, "
           "must\n"
           "belong to root and be writable by nobody else.\n\n"
+          "  --dry-run   print what would be done, in its order, as commands that a person could type; change nothing\n\n"
           "Examples:\n"
           "  adit up wg0            /etc/adit/wg0.conf, or /etc/wireguard/wg0.conf\n"
           "  adit up ./tunnel.conf  the link 'tunnel'\n",
@@ -51,6 +52,26 @@ const struct command commands[] = {
           "Examples:\n"
           "  adit down wg0\n",
           command_down },
+        { "diff", "NAME [FILE]", "Show what a reload would change",
+          "By the file that the link came up from, or FILE: what was edited there, what was changed on the running link,\n"
+          "and what others removed from this host since; as commands that a person could type, in the order in which\n"
+          "they would be carried out. Keys are not shown: a line says that one changes. Changes nothing.\n\n"
+          "Examples:\n"
+          "  adit diff wg0\n"
+          "  adit diff wg0 && echo wg0 is what its file says\n\n"
+          "Exit status: 0 there is nothing to do; 1 there is; 2 failed, or wrong usage; 3 no link of this name is up;\n"
+          "4 permission denied.\n",
+          command_diff },
+        { "repair", "[NAME] [--all]", "Undo what a killed link left on this host",
+          "Rules, routes, kernel settings and sockets that aditd had no time to put back: afterwards this host is as it\n"
+          "was before the link came up. Says each thing that it undoes. Also the next adit up of that link does it.\n"
+          "Without NAME: of all links that left something. A link that is up is not touched, and with its NAME refused.\n"
+          "When nothing was left, that is said, and the exit status is 0.\n"
+          "What a link left in another network namespace is repaired there.\n\n"
+          "  --all   the same as no NAME\n\n"
+          "Examples:\n"
+          "  adit repair wg0\n",
+          command_repair },
         { "reload", "FILE|NAME", "Make a running link what its file says",
           "NAME is for the file that the link came up from. Checks the whole file first. Sessions of peers that\n"
           "stay are kept. What was taken out of the file goes from the link, live edits that were not saved among\n"

@@ -1,37 +1,26 @@
 /* A link as a whole: up, down, reload, check. */
+#include "ctl/aditd.h"
 #include "ctl/client.h"
 #include "ctl/command.h"
+#include "ctl/config.h"
 #include "ctl/hooks.h"
 #include "ctl/live.h"
-#include "ctl/trust.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sodium.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { DOWN_WAIT_MS = 5000, DOWN_STEP_MS = 20 };
 
-extern char **environ;
-
 /* ---- a config file ------------------------------------------------------------------------------------------------
  */
 
-struct config {
-        char path[CONF_PATH_MAX], name[IFNAMSIZ];
-        bool trusted; /* with commands; else distrust says why not */
-        char distrust[TRUST_TEXT];
-        struct conf conf;
-};
-
-/* Prints what is wrong as path:line:column. */
-static int config_load(struct config *out, struct pool *pool, const char *name_or_path)
+int config_load(struct config *out, struct pool *pool, const char *name_or_path)
 {
         struct conf_error error = { 0 };
         char text[CONF_PATH_MAX + sizeof error.text];
@@ -93,74 +82,6 @@ int command_check(const struct command *self, int argc, char **argv, struct pool
         return status;
 }
 
-/* ---- to start aditd ------------------------------------------------------------------------------------------------
- */
-
-/* Beside this program, where `make install` puts it, or in PATH and where a user's PATH does not go. */
-static void aditd_find(char out[CONF_PATH_MAX])
-{
-        static const char *const beside[] = { "aditd", "../sbin/aditd" };
-        char self[CONF_PATH_MAX - 16];
-        ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-        char *slash;
-
-        if (len > 0) {
-                self[len] = 0;
-                slash = strrchr(self, '/');
-                for (size_t i = 0; slash && i < sizeof beside / sizeof *beside; i++) {
-                        snprintf(out, CONF_PATH_MAX, "%.*s/%s", (int)(slash - self), self, beside[i]);
-                        if (access(out, X_OK) == 0) return;
-                }
-        }
-        snprintf(out, CONF_PATH_MAX, "aditd");
-}
-
-/* Gives what PATH was, for path_restore(): hooks have the caller's. */
-static char *path_extend(void)
-{
-        static const char EXTRA[] = "/usr/local/sbin:/usr/sbin:/sbin";
-        const char *path = getenv("PATH");
-        char longer[4096], *before = path ? strdup(path) : NULL;
-
-        if (snprintf(longer, sizeof longer, "%s%s%s", path ? path : "", path && *path ? ":" : "", EXTRA) <
-            (int)sizeof longer)
-                setenv("PATH", longer, 1);
-        return before;
-}
-
-static void path_restore(char *before)
-{
-        if (before) setenv("PATH", before, 1);
-        else unsetenv("PATH");
-        free(before);
-}
-
-/* aditd answers by its exit status when the link is up, or why it is not on stderr, which it shares. */
-static int aditd_run(const char *path)
-{
-        char program[CONF_PATH_MAX], dash_c[] = "-c", full[CONF_PATH_MAX];
-        struct conf_error wrong;
-        char *argv[] = { program, dash_c, full, NULL }, *path_before;
-        int error, wait_status, status = STATUS_FAILED;
-        pid_t pid;
-
-        if (!conf_absolute(path, full, &wrong)) return complain(STATUS_FAILED, "%s: %s", path, wrong.text);
-        aditd_find(program);
-        path_before = path_extend();
-        error = posix_spawnp(&pid, program, NULL, NULL, argv, environ);
-        if (error == ENOENT) complain(0, "aditd is not installed: neither beside adit nor in %s", getenv("PATH"));
-        path_restore(path_before);
-        if (error == ENOENT) return STATUS_FAILED;
-        if (error) return complain(STATUS_FAILED, "%s: %s", program, strerror(error));
-        if (TEMP_FAILURE_RETRY(waitpid(pid, &wait_status, 0)) < 0)
-                return complain(STATUS_FAILED, "aditd: %s", strerror(errno));
-        if (WIFSIGNALED(wait_status))
-                status = complain(STATUS_FAILED, "aditd ended by signal %d before the link was up",
-                                  WTERMSIG(wait_status));
-        else status = WEXITSTATUS(wait_status);
-        return status;
-}
-
 /* ---- to end it -----------------------------------------------------------------------------------------------------
  */
 
@@ -213,8 +134,7 @@ static int take_down(const char *name)
 /* ---- up ------------------------------------------------------------------------------------------------------------
  */
 
-/* `what`: "up", to say what needs root. */
-static int root_check(const char *what)
+int root_check(const char *what)
 {
         if (geteuid() == 0) return STATUS_OK;
         return complain(STATUS_DENIED, "%s needs root; run it by sudo, or as root", what);
@@ -236,13 +156,24 @@ static int refuse_if_up(const char *name)
                         name);
 }
 
+/* It answers when the link is up. */
+static int start_aditd(const char *path)
+{
+        char option[] = "-c", full[CONF_PATH_MAX];
+        char *arguments[] = { option, full, NULL };
+        struct conf_error wrong;
+
+        if (!conf_absolute(path, full, &wrong)) return complain(STATUS_FAILED, "%s: %s", path, wrong.text);
+        return aditd_run(arguments, -1);
+}
+
 /* As wg-quick: a PreUp that fails ends it, and one that fails after all is set takes the link down again. */
 static int up_with_hooks(const char *path, const struct hooks *hooks)
 {
         int status = hooks_run(hooks, HOOK_PRE_UP);
 
         if (status) return complain(status, "the link was not brought up");
-        status = aditd_run(path);
+        status = start_aditd(path);
         if (status) return status;
         status = hooks_run(hooks, HOOK_POST_UP);
         if (!status) return STATUS_OK;
@@ -252,15 +183,22 @@ static int up_with_hooks(const char *path, const struct hooks *hooks)
 
 int command_up(const struct command *self, int argc, char **argv, struct pool *pool)
 {
+        bool dry = false;
+        const struct option_row rows[] = { { "dry-run", NULL, &dry }, { 0 } };
         struct config config = { 0 };
         struct hooks hooks = { 0 };
-        int status = options_parse(self, NULL, 1, 1, &argc, &argv);
+        int status = options_parse(self, rows, 1, 1, &argc, &argv);
 
         if (status != OPTIONS_PROCEED) return status;
         status = config_load(&config, pool, argv[0]);
         if (!status) status = hooks_allow(&config);
-        if (!status) status = root_check("up");
+        if (!status && !dry) status = root_check("up");
         if (!status) status = refuse_if_up(config.name);
+        if (!status && dry) {
+                status = dry_run(&config, pool);
+                sodium_memzero(&config, sizeof config);
+                return status;
+        }
         if (!status && !hooks_init(&hooks, &config.conf, config.name)) status = complain_memory();
         nothing_changed(status);
         pool_reset(pool); /* no key of ours stays while aditd starts */
@@ -328,6 +266,26 @@ int command_down(const struct command *self, int argc, char **argv, struct pool 
         if (!status) status = down_with_hooks(&hooks, name);
         hooks_fini(&hooks);
         return status ? status : skipped;
+}
+
+/* ---- repair --------------------------------------------------------------------------------------------------------
+ */
+
+int command_repair(const struct command *self, int argc, char **argv, struct pool *pool)
+{
+        bool all = false;
+        const struct option_row rows[] = { { "all", NULL, &all }, { 0 } };
+        char option[] = "--repair", name[IFNAMSIZ];
+        char *arguments[] = { option, name, NULL };
+        int status = options_parse(self, rows, 0, 1, &argc, &argv);
+
+        (void)pool;
+        if (status != OPTIONS_PROCEED) return status;
+        if (all && argc) return complain(STATUS_USAGE, "repair: --all and a name are one too many");
+        status = argc ? link_name_of(name, argv[0]) : STATUS_OK;
+        if (!status) status = root_check("repair");
+        if (!argc) arguments[1] = NULL;
+        return status ? status : aditd_run(arguments, -1);
 }
 
 /* ---- reload -------------------------------------------------------------------------------------------------------

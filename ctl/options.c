@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 int complain(int status, const char *format, ...)
 {
@@ -28,9 +29,10 @@ const char exit_status_help[] = "Exit status: 0 done; 1 refused or failed, with 
 void command_print_help(const struct command *self)
 {
         const char *blank = *self->arguments ? " " : "";
+        bool own_status = strstr(self->help, "\nExit status: ");
 
         printf("Usage: adit %s%s%s\n\n%s.\n%s\n%s", self->words, blank, self->arguments, self->summary, self->help,
-               exit_status_help);
+               own_status ? "" : exit_status_help);
 }
 
 static int usage(const struct command *self)

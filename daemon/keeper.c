@@ -223,12 +223,14 @@ static void close_all(struct keeper *keeper)
         udp_close(&keeper->sockets);
         for (int i = 0; i < 2; i++)
                 listener_close(&keeper->listeners[i]);
+        claim_drop(&keeper->claim);
 }
 
 int keeper_run(const struct keeper_options *options)
 {
         static struct keeper keeper = { .tun.fd = -1,
                                         .sockets = { .v4 = -1, .v6 = -1 },
+                                        .claim.fd = -1,
                                         .listeners = { { .fd = -1 }, { .fd = -1 } },
                                         .ipc = -1,
                                         .egress_due = UINT64_MAX,

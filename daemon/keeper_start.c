@@ -42,6 +42,16 @@ static bool open_interface(struct keeper *keeper)
         return fail("the interface cannot be made", error, "");
 }
 
+static bool take_claim(struct keeper *keeper)
+{
+        int error = claim_take(&keeper->claim, keeper->options->link);
+
+        if (error == -EADDRINUSE) return fail(keeper->claim.path, error, "a link of this name is up already");
+        return !error ||
+               fail(keeper->claim.path, error,
+                    error == -EBUSY ? "another aditd of this name starts or ends, or repairs; try again" : "");
+}
+
 static bool open_listener(struct keeper *keeper, int which, const char *folder, int type, bool group, const char *taken)
 {
         struct listener *listener = &keeper->listeners[which];
@@ -76,14 +86,21 @@ static int set_default_mtu(int ifindex)
         return error;
 }
 
+static void tell_undone(void *arg, const char *step, bool removed)
+{
+        (void)arg;
+        log_print(LOG_INFO, "a crash left its state behind: %s %s", removed ? "removed" : "set back", step);
+}
+
 static bool open_host(struct keeper *keeper)
 {
+        static const struct host_teller teller = { .tell = tell_undone };
         char journal[128];
         struct host_error error;
         struct link_info info = { 0 };
 
         snprintf(journal, sizeof journal, "%s/%s.state", CONTROL_DIRECTORY, keeper->options->link);
-        keeper->host = host_open(keeper->options->link, journal, &error);
+        keeper->host = host_open(keeper->options->link, journal, &teller, &error);
         if (!keeper->host) {
                 log_print(LOG_ERR, "%s", error.text);
                 return false;
@@ -173,8 +190,8 @@ static void watch_all(struct keeper *keeper)
  * Its answer waits until the loop runs. */
 bool keeper_start(struct keeper *keeper)
 {
-        if (!(open_loop(keeper) && open_sockets(keeper) && open_interface(keeper) && open_host(keeper) &&
-              fork_tunnel(keeper)))
+        if (!(open_loop(keeper) && take_claim(keeper) && open_sockets(keeper) && open_interface(keeper) &&
+              open_host(keeper) && fork_tunnel(keeper)))
                 return false;
         watch_all(keeper);
         if (keeper->options->config) control_load(keeper);

@@ -4,6 +4,7 @@
 #ifndef DAEMON_KEEPER_STATE_H
 #define DAEMON_KEEPER_STATE_H
 
+#include "daemon/claim.h"
 #include "daemon/conf/control.h"
 #include "daemon/conf/records.h"
 #include "daemon/keeper.h"
@@ -71,6 +72,7 @@ struct keeper {
         unsigned merge; /* enum offload_feature: what the TUN takes as one packet */
         struct udp_sockets sockets;
         uint32_t mark;
+        struct claim claim;           /* from before the first change to the end */
         struct listener listeners[2]; /* UAPI, control */
         int epoll, ipc, signals, links, files, timer;
         int tunnel; /* pid; 0: gone */

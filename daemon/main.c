@@ -2,6 +2,8 @@
 #include "daemon/conf/conf.h"
 #include "daemon/keeper.h"
 #include "daemon/log.h"
+#include "daemon/plan.h"
+#include "daemon/repair.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -13,6 +15,8 @@
 
 static const char USAGE[] = "usage: aditd [-f] NAME\n"
                             "       aditd [-f] -c FILE|NAME\n"
+                            "       aditd --repair [NAME]\n"
+                            "       aditd --plan NAME\n"
                             "       aditd -h | -V\n";
 
 static const char HELP[] =
@@ -20,17 +24,24 @@ static const char HELP[] =
         "Makes interface NAME, to be configured with wg or adit; with -c, brings up the link that a file describes.\n"
         "Returns when the interface and its sockets are ready, and goes on in the background.\n\n"
         "  -c, --config FILE|NAME   the file (NAME: /etc/adit/NAME.conf, then /etc/wireguard/NAME.conf)\n"
+        "      --repair [NAME]      undo what a link that was killed left on this host; without NAME, all such links\n"
+        "      --plan NAME          print what adit up --dry-run and adit diff ask for on stdin, as commands\n"
         "  -f, --foreground         stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
         "  -h, --help               print this\n"
         "  -V, --version            print the version\n\n"
         "SIGHUP reads the file again; SIGTERM and SIGINT take the link down. Environment:\n"
         "  LOG_LEVEL=silent|error|info|verbose       what is logged; info, if it is not set\n"
         "  ADIT_CIPHERS=libsodium|padded|ipsec-mb    that implementation of the ciphers, not the fastest\n\n"
-        "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. More: aditd(8)\n";
+        "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. Of --repair: 0 "
+        "when\n"
+        "nothing is left, also when nothing was; 1 the link is up, or something is left. Of --plan: 0 when there is\n"
+        "nothing to do; 3 when there is; 1 failed. More: aditd(8)\n";
+
+enum { OPTION_REPAIR = 256, OPTION_PLAN }; /* without a letter */
 
 struct arguments {
-        bool foreground;
-        char link[IFNAMSIZ];
+        bool foreground, repair, plan;
+        char link[IFNAMSIZ];        /* "": --repair of all */
         char config[CONF_PATH_MAX]; /* "" without -c */
 };
 
@@ -63,6 +74,8 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 {
         static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
                                                  { "config", required_argument, NULL, 'c' },
+                                                 { "repair", no_argument, NULL, OPTION_REPAIR },
+                                                 { "plan", no_argument, NULL, OPTION_PLAN },
                                                  { "version", no_argument, NULL, 'V' },
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
@@ -72,10 +85,14 @@ static void parse(struct arguments *arguments, int argc, char **argv)
         for (int option; (option = getopt_long(argc, argv, "fc:Vh", options, NULL)) != -1;) {
                 if (option == 'f') arguments->foreground = true;
                 else if (option == 'c') config = optarg;
+                else if (option == OPTION_REPAIR) arguments->repair = true;
+                else if (option == OPTION_PLAN) arguments->plan = true;
                 else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
                 else if (option == 'h') help();
                 else usage();
         }
+        if ((arguments->repair || arguments->plan) && config) usage();
+        if (arguments->repair && argc == optind) return;
         if (argc - optind != !config) usage();
         if (config) {
                 find_config(arguments, config);
@@ -142,10 +159,12 @@ int main(int argc, char **argv)
 
         arrange_descriptors();
         parse(&arguments, argc, argv);
+        if (arguments.plan) return plan_run(arguments.link);
         if (geteuid()) {
                 fputs("aditd: a tunnel's interface is made by root: run it as root\n", stderr);
                 return EXIT_FAILURE;
         }
+        if (arguments.repair) return repair_run(*arguments.link ? arguments.link : NULL);
         if (sodium_init() < 0) {
                 fputs("aditd: libsodium cannot start: no randomness\n", stderr);
                 return EXIT_FAILURE;

@@ -13,22 +13,31 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int make_folder(const char *folder)
+int folder_make(const char *folder)
 {
         if (!mkdir(folder, 0755)) return chmod(folder, 0755) ? -errno : 0; /* whatever the umask */
         return errno == EEXIST ? 0 : -errno;
 }
 
-/* Somebody who accepts is alive; a refusal means that the file outlived its server. */
-static int remove_stale(const struct sockaddr_un *address, int type)
+int socket_served(const char *path, int type)
 {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+        if (snprintf(address.sun_path, sizeof address.sun_path, "%s", path) >= (int)sizeof address.sun_path)
+                return -ENAMETOOLONG;
         int probe = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (probe < 0) return -errno;
-        int failed = connect(probe, (const struct sockaddr *)address, sizeof *address) ? errno : 0;
+        int failed = connect(probe, (const struct sockaddr *)&address, sizeof address) ? errno : 0;
         close(probe);
-        if (failed == ENOENT) return 0;
-        if (failed && failed != ECONNREFUSED && failed != EAGAIN && failed != EPROTOTYPE) return -failed;
-        if (failed != ECONNREFUSED) return -EADDRINUSE;
+        if (failed == ECONNREFUSED) return 0;
+        return !failed || failed == EAGAIN || failed == EPROTOTYPE ? 1 : -failed;
+}
+
+static int remove_stale(const struct sockaddr_un *address, int type)
+{
+        int served = socket_served(address->sun_path, type);
+
+        if (served) return served == -ENOENT ? 0 : served < 0 ? served : -EADDRINUSE;
         return unlink(address->sun_path) && errno != ENOENT ? -errno : 0;
 }
 
@@ -68,7 +77,7 @@ int listener_open(struct listener *listener, const char *folder, const char *lin
 
         if (snprintf(listener->path, sizeof listener->path, "%s/%s.sock", folder, link) >= (int)sizeof listener->path)
                 return -ENAMETOOLONG;
-        error = make_folder(folder);
+        error = folder_make(folder);
         if (error) return error;
         memcpy(address.sun_path, listener->path, sizeof address.sun_path);
         error = wait_for_stale(&address, type);

@@ -20,6 +20,12 @@ struct listener {
 int listener_open(struct listener *listener, const char *folder, const char *link, int type, bool group);
 void listener_close(struct listener *listener);
 
+/* Makes a folder that everybody may enter, whatever the umask; one that is there is left as it is. 0 or -errno. */
+int folder_make(const char *folder);
+/* Whether somebody serves the socket of this path; a refusal means that the file outlived its server. 1, 0: nobody, or
+ * -errno, -ENOENT when there is none. */
+int socket_served(const char *path, int type);
+
 /* An inotify descriptor that tells when either file goes away; listener_is_there() then says whose. */
 int listener_watch(const struct listener *listeners, size_t count);
 bool listener_is_there(const struct listener *listener);

@@ -1,6 +1,8 @@
 #include "kernel-iface/host.h"
 
 #include "kernel-iface/journal.h"
+#include "kernel-iface/namespace.h"
+#include "kernel-iface/plan_commands.h"
 #include "kernel-iface/steps.h"
 #include "kernel-iface/wanted.h"
 
@@ -18,6 +20,7 @@ struct host {
         struct netlink *netlink;
         char *path; /* of the journal */
         struct journal journal;
+        const struct host_teller *teller; /* while a crash is undone */
 };
 
 static bool fail(struct host_error *error, int code, const char *what)
@@ -53,18 +56,32 @@ static bool is_same_link(struct host *host)
                strcmp(info.name, host->journal.link) == 0;
 }
 
+static bool is_elsewhere(struct host *host, struct host_error *error)
+{
+        char enter[NAMESPACE_TEXT];
+
+        if (!namespace_find(host->journal.netns, enter)) return false;
+        error->error = EXDEV;
+        snprintf(error->text, sizeof error->text,
+                 "%s is of another network namespace (%llu): repair it there: %s adit repair %s", host->path,
+                 (unsigned long long)host->journal.netns, enter, host->journal.link);
+        return true;
+}
+
 static bool undo_crash(struct host *host, uint64_t netns, struct host_error *error)
 {
         int code = journal_read(host->path, &host->journal);
 
         if (code == -ENOENT) return true;
-        if (code) {
-                fail(error, code, host->path);
-                strncat(error->text, ": not a journal of Adit: look at `ip rule`, then remove it",
-                        sizeof error->text - strlen(error->text) - 1);
+        if (code == -EINVAL) {
+                error->error = EINVAL;
+                snprintf(error->text, sizeof error->text,
+                         "%s is damaged, and names no longer what a crash left; what to do: adit repair", host->path);
                 return false;
         }
-        if (host->journal.netns && host->journal.netns != netns) { /* of a namespace that is out of reach */
+        if (code) return fail(error, code, host->path);
+        if (host->journal.netns && host->journal.netns != netns) {
+                if (is_elsewhere(host, error)) return false;
                 drop_journal(host);
                 return true;
         }
@@ -81,7 +98,8 @@ static void find_index(struct host *host)
         if (!netlink_link(host->netlink, host->journal.link, &info)) host->journal.ifindex = info.ifindex;
 }
 
-struct host *host_open(const char *link, const char *journal, struct host_error *error)
+struct host *host_open(const char *link, const char *journal, const struct host_teller *teller,
+                       struct host_error *error)
 {
         struct host *host = calloc(1, sizeof *host);
         int code;
@@ -101,7 +119,9 @@ struct host *host_open(const char *link, const char *journal, struct host_error 
                 goto free_path;
         }
         uint64_t netns = journal_netns();
+        host->teller = teller;
         if (!undo_crash(host, netns, error)) goto close_netlink;
+        host->teller = NULL;
         strcpy(host->journal.link, link);
         host->journal.ifindex = 0;
         host->journal.netns = netns;
@@ -156,6 +176,15 @@ bool host_owns(const struct host *host, const struct plan_item *item)
 
 /* One change: `ours` is what may be removed on the way. */
 
+static void tell(const struct host *host, const struct plan_step *step)
+{
+        char text[PLAN_TEXT];
+
+        if (!host->teller) return;
+        plan_print(&step->item, text);
+        host->teller->tell(host->teller->arg, text, !step->add);
+}
+
 static bool run_steps(struct host *host, const struct steps_link *link, const struct plan_step *steps, size_t count,
                       bool go_on, struct host_error *error)
 {
@@ -163,7 +192,10 @@ static bool run_steps(struct host *host, const struct steps_link *link, const st
 
         for (size_t i = 0; i < count; i++) {
                 struct host_error here;
-                if (steps_apply(host->netlink, link, &steps[i], &here)) continue;
+                if (steps_apply(host->netlink, link, &steps[i], &here)) {
+                        tell(host, &steps[i]);
+                        continue;
+                }
                 if (ok) *error = here;
                 ok = false;
                 if (!go_on) break;
@@ -474,4 +506,87 @@ bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *erro
                 return true;
         }
         return fail(error, EBUSY, "looking for an unused mark: set FwMark");
+}
+
+/* The plan without the deed */
+
+/* With the journal of the link that is there. What a crash left is undone before a link comes up, and is not looked at.
+ */
+static bool open_to_look(struct host *host, const char *link, const char *journal, struct host_error *error)
+{
+        int code;
+
+        host->path = strdup(journal);
+        host->netlink = host->path ? netlink_open(&code) : NULL;
+        if (!host->netlink) return fail(error, host->path ? code : ENOMEM, "netlink");
+        snprintf(host->journal.link, sizeof host->journal.link, "%s", link);
+        find_index(host);
+        int ifindex = host->journal.ifindex;
+        code = journal_read(journal, &host->journal);
+        if (code && code != -ENOENT && ifindex) return fail(error, code, journal);
+        if (!ifindex || host->journal.ifindex != ifindex) journal_free(&host->journal);
+        snprintf(host->journal.link, sizeof host->journal.link, "%s", link);
+        host->journal.ifindex = ifindex;
+        host->journal.netns = journal_netns();
+        return true;
+}
+
+/* The kernel makes some of the routes that are wanted when it gets the addresses that are. */
+static bool foresee_routes(struct change *change)
+{
+        struct plan_item route;
+        bool ok = true;
+
+        for (size_t i = 0; ok && i < change->wanted.count; i++) {
+                const struct plan_item *item = &change->wanted.items[i];
+                if (item->kind != PLAN_ADDRESS || plan_has(&change->current, item)) continue;
+                if (plan_connected(item, &route) && plan_has(&change->wanted, &route))
+                        ok = plan_add(&change->current, &route);
+        }
+        plan_sort(&change->current);
+        return ok;
+}
+
+static bool read_change(struct host *host, const struct host_state *want, struct change *change,
+                        struct host_error *error)
+{
+        struct steps_link link = { .name = host->journal.link, .ifindex = host->journal.ifindex };
+
+        if (!wanted_state(host->netlink, link.ifindex, want, &change->wanted, error)) return false;
+        int code = steps_read(host->netlink, &link, &host->journal.ours, &change->wanted, &change->current);
+        if (code) return fail(error, code, "reading the host's state");
+        return (prepare(host, change) && foresee_routes(change)) || fail(error, ENOMEM, "planning");
+}
+
+static int print_change(const struct host *host, const struct change *change,
+                        void (*print)(void *arg, const char *commands), void *arg, struct host_error *error)
+{
+        struct plan_step *steps = calloc(change->current.count + change->wanted.count + 1, sizeof *steps);
+        size_t count = steps ? plan_difference(&change->current, &change->reach, &change->wanted, steps) : 0;
+        char text[PLAN_COMMANDS_TEXT];
+
+        for (size_t i = 0; i < count; i++) {
+                plan_commands(&steps[i], host->journal.link, text, sizeof text);
+                print(arg, text);
+        }
+        bool ok = steps || fail(error, ENOMEM, "planning");
+        free(steps);
+        return ok ? count > 0 : -1;
+}
+
+int host_preview(const char *link, const char *journal, struct host_state *want,
+                 void (*print)(void *arg, const char *commands), void *arg, struct host_error *error)
+{
+        struct host host = { 0 };
+        struct change change = { 0 };
+        int result = -1;
+        bool ok = open_to_look(&host, link, journal, error);
+
+        if (ok && want->mark_chosen && !want->fwmark) ok = host_choose_mark(&host, &want->fwmark, error);
+        if (ok && read_change(&host, want, &change, error)) result = print_change(&host, &change, print, arg, error);
+        free_change(&change);
+        journal_free(&host.journal);
+        if (host.netlink) netlink_close(host.netlink);
+        free(host.path);
+        return result;
 }

@@ -15,8 +15,17 @@ struct host_error {
         char text[256];
 };
 
-/* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link). */
-struct host *host_open(const char *link, const char *journal, struct host_error *error);
+/* Hears of each step by which a crash is undone: "rules ipv4 mark 51820 table 51820", removed or (a value) set back. */
+struct host_teller {
+        void (*tell)(void *arg, const char *step, bool removed);
+        void *arg;
+};
+
+/* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link), and
+ * `teller` (NULL: nobody) hears of it. EINVAL: the journal is damaged; EXDEV: it is of another network namespace, which
+ * must be repaired there; when that one is gone, so is what the journal names, and it is removed. */
+struct host *host_open(const char *link, const char *journal, const struct host_teller *teller,
+                       struct host_error *error);
 void host_close(struct host *host); /* changes nothing */
 
 /* Makes the host look like `want`; all or nothing. The link is set up when managed; when not, it must be up to take
@@ -28,6 +37,13 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
  * one's host_apply() fails with EEXIST and changes nothing; it may choose again. */
 enum { MARK_FIRST = 51820 };
 bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error);
+
+/* What host_apply() would do now, as commands that a person could type, in its order; nothing is done. Of a link that
+ * is not there: as it would come up, made and empty. A mark is chosen where one must be, and told in *want. `print`
+ * gets each step's lines. 1: there are steps; 0: nothing is to be done; -1: *error says why not. What the kernel takes
+ * along when an address goes is not foreseen: host_apply() reads it back and mends it. */
+int host_preview(const char *link, const char *journal, struct host_state *want,
+                 void (*print)(void *arg, const char *commands), void *arg, struct host_error *error);
 
 /* Removes all that is ours, sets what was changed as it was, and removes the journal. Best effort: goes on after an
  * error, reports the first, and then leaves the journal for the next start. */

@@ -110,22 +110,32 @@ uint64_t journal_netns(void)
         return stat("/proc/self/ns/net", &info) ? 0 : info.st_ino;
 }
 
-static bool holds(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
+/* What is asked of the journals of other links. */
+struct question {
+        enum plan_kind kind;
+        struct plan_item *value;       /* out: a value of this kind as it was before; NULL: */
+        const struct plan_item *named; /* whether this is theirs */
+};
+
+static bool answers(const char *path, uint64_t netns, const struct question *question)
 {
         struct journal journal;
+        const struct plan_item *value = NULL;
         bool found = false;
 
         if (journal_read(path, &journal)) return false;
-        const struct plan_item *value = journal.netns == netns ? plan_value(&journal.before, kind) : NULL;
+        if (journal.netns == netns && question->value) value = plan_value(&journal.before, question->kind);
+        else if (journal.netns == netns) found = plan_has(&journal.ours, question->named);
         if (value) {
-                *item = *value;
+                *question->value = *value;
                 found = true;
         }
         journal_free(&journal);
         return found;
 }
 
-bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
+/* Of those in the folder of `path`, up to the first that says yes. */
+static bool ask_others(const char *path, uint64_t netns, const struct question *question)
 {
         char copy[PATH_MAX], other[PATH_MAX + NAME_MAX + 2];
         const char *slash = strrchr(path, '/');
@@ -142,8 +152,18 @@ bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struc
                 const char *its = strrchr(entry->d_name, '.');
                 if (!its || strcmp(its, ending) != 0 || strcmp(entry->d_name, own) == 0) continue;
                 snprintf(other, sizeof other, "%s/%s", folder, entry->d_name);
-                found = holds(other, netns, kind, item);
+                found = answers(other, netns, question);
         }
         closedir(dir);
         return found;
+}
+
+bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
+{
+        return ask_others(path, netns, &(struct question){ .kind = kind, .value = item });
+}
+
+bool journal_names(const char *path, uint64_t netns, const struct plan_item *item)
+{
+        return ask_others(path, netns, &(struct question){ .named = item });
 }

@@ -28,5 +28,7 @@ uint64_t journal_netns(void);
 /* Whether the journal of another link of the namespace `netns`, in the same folder, holds a value of this kind too;
  * *item is then what it was before. */
 bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item);
+/* Whether the journal of another link there names this item as its own. */
+bool journal_names(const char *path, uint64_t netns, const struct plan_item *item);
 
 #endif

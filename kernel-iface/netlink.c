@@ -91,6 +91,14 @@ int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up
         return transact(netlink, msg, NULL, NULL);
 }
 
+int netlink_delete_link(struct netlink *netlink, int ifindex)
+{
+        struct ifinfomsg info = { .ifi_index = ifindex };
+        struct nl_msg *msg = transact_message(RTM_DELLINK, 0, &info, sizeof info);
+
+        return msg ? transact(netlink, msg, NULL, NULL) : -ENOMEM;
+}
+
 /* addresses */
 
 struct address_list {
@@ -154,8 +162,8 @@ int netlink_change_address(struct netlink *netlink, int ifindex, const struct pr
 /* routes */
 
 struct route_list {
-        int ifindex; /* 0: of throw routes in `table` */
-        uint32_t table;
+        int ifindex;    /* 0: of throw routes */
+        uint32_t table; /* of these; 0: all */
         uint8_t family;
         struct link_route *out;
         size_t max, count;
@@ -178,7 +186,7 @@ static void on_route(struct nlmsghdr *header, void *arg)
         uint32_t table = attrs[RTA_TABLE] ? nla_get_u32(attrs[RTA_TABLE]) : info->rtm_table;
         if (info->rtm_family != list->family || info->rtm_flags & RTM_F_CLONED) return;
         if (list->ifindex ? !is_on_link(info, attrs, table, list->ifindex)
-                          : info->rtm_type != RTN_THROW || table != list->table)
+                          : info->rtm_type != RTN_THROW || (list->table && table != list->table))
                 return;
         if (attrs[RTA_DST] && nla_len(attrs[RTA_DST]) != family_bytes(list->family)) return;
         if (list->count < list->max) {
@@ -201,9 +209,10 @@ static int dump_routes(struct netlink *netlink, struct route_list *list)
                 struct rtmsg info = { .rtm_family = list->family };
                 struct nl_msg *msg = transact_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof info);
                 if (!msg) return -ENOMEM;
-                if (list->ifindex ? nla_put_u32(msg, RTA_OIF, (uint32_t)list->ifindex)
-                                  : nla_put_u32(msg, RTA_TABLE, list->table))
-                        return transact_discard(msg);
+                int full = list->ifindex ? nla_put_u32(msg, RTA_OIF, (uint32_t)list->ifindex)
+                           : list->table ? nla_put_u32(msg, RTA_TABLE, list->table)
+                                         : 0;
+                if (full) return transact_discard(msg);
                 list->count = before;
                 error = transact(netlink, msg, on_route, list);
         }

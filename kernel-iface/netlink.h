@@ -35,6 +35,7 @@ int netlink_link_by_index(struct netlink *netlink, int ifindex, struct link_info
 struct nlmsghdr;
 bool netlink_parse_link(struct nlmsghdr *header, struct link_info *out);           /* false: not news of a link */
 int netlink_set_link(struct netlink *netlink, int ifindex, uint32_t mtu, bool up); /* mtu 0: leave it */
+int netlink_delete_link(struct netlink *netlink, int ifindex);
 
 /* Lists end with -ENOBUFS if `max` is too small; *count is then what there is. */
 int netlink_addresses(struct netlink *netlink, int ifindex, struct prefix *out, size_t max, size_t *count);
@@ -42,7 +43,7 @@ int netlink_change_address(struct netlink *netlink, int ifindex, const struct pr
 
 /* All unicast routes on the link, whoever made them, in all tables but the kernel's local one. */
 int netlink_routes(struct netlink *netlink, int ifindex, struct link_route *out, size_t max, size_t *count);
-/* The throw routes of a table and family, of no link. */
+/* The throw routes of a table (0: of all) and family, of no link. */
 int netlink_throws(struct netlink *netlink, uint8_t family, uint32_t table, struct link_route *out, size_t max,
                    size_t *count);
 /* Removes only what is ours. */
@@ -56,6 +57,13 @@ int netlink_change_throw(struct netlink *netlink, uint32_t table, const struct p
 enum rules_state { RULES_NONE, RULES_BROKEN /* one, several, or in the wrong order */, RULES_WHOLE };
 int netlink_change_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, bool add);
 int netlink_rules(struct netlink *netlink, uint8_t family, uint32_t mark, uint32_t table, enum rules_state *state);
+
+/* The rules of either family that are marked RTPROT_ADIT, whose ever they are. -ENOBUFS as above. */
+struct marked_rule {
+        uint8_t family;
+        uint32_t mark, table;
+};
+int netlink_marked_rules(struct netlink *netlink, struct marked_rule *out, size_t max, size_t *count);
 
 /* Whether a rule of either family looks up the table `number` or matches it as a mark, or a route is in that table. */
 int netlink_mark_used(struct netlink *netlink, uint32_t number, bool *used);

@@ -1,6 +1,7 @@
 #include "kernel-iface/plan.h"
 
 #include <arpa/inet.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,17 @@ size_t plan_difference(const struct plan_state *current, const struct plan_state
                         steps[count++] = (struct plan_step){ *item, false };
         }
         return count;
+}
+
+bool plan_connected(const struct plan_item *address, struct plan_item *route)
+{
+        unsigned bits = address->prefix.length;
+
+        *route = (struct plan_item){ .kind = PLAN_ROUTE, .prefix = address->prefix, .value = RT_TABLE_MAIN };
+        for (unsigned i = 0; i < sizeof route->prefix.bytes; i++)
+                if (8 * i + 8 > bits) route->prefix.bytes[i] &= bits > 8 * i ? (uint8_t)(0xff00 >> (bits - 8 * i)) : 0;
+        if (address->prefix.family == AF_INET6) return true;
+        return bits < 32 && route->prefix.bytes[0] != 0;
 }
 
 static const char *const words[PLAN_KINDS] = {

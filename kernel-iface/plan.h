@@ -49,6 +49,9 @@ const struct plan_item *plan_value(const struct plan_state *state, enum plan_kin
 size_t plan_difference(const struct plan_state *current, const struct plan_state *ours, const struct plan_state *wanted,
                        struct plan_step *steps);
 
+/* The route by which the kernel follows an address of a link, in its main table. False: none. */
+bool plan_connected(const struct plan_item *address, struct plan_item *route);
+
 /* "route 10.1.0.0/24 table 254": how a person reads it, and how the journal keeps it. */
 enum { PLAN_TEXT = 96 };
 void plan_print(const struct plan_item *item, char text[PLAN_TEXT]);

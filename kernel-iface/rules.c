@@ -141,6 +141,54 @@ int netlink_change_rules(struct netlink *netlink, uint8_t family, uint32_t mark,
         return error;
 }
 
+/* all of ours */
+
+struct marked_list {
+        struct marked_rule *out;
+        size_t max, count;
+};
+
+static void on_marked_rule(struct nlmsghdr *header, void *arg)
+{
+        struct marked_list *list = arg;
+        struct nlattr *attrs[FRA_MAX + 1];
+        struct fib_rule_hdr *info;
+
+        if (header->nlmsg_type != RTM_NEWRULE || nlmsg_parse(header, sizeof *info, attrs, FRA_MAX, NULL)) return;
+        info = nlmsg_data(header);
+        if (!attrs[FRA_PROTOCOL] || nla_get_u8(attrs[FRA_PROTOCOL]) != RTPROT_ADIT) return;
+        if (list->count < list->max)
+                list->out[list->count] = (struct marked_rule){ info->family, get_u32(attrs[FRA_FWMARK], 0),
+                                                               get_u32(attrs[FRA_TABLE], info->table) };
+        list->count++;
+}
+
+static int list_marked_rules(struct netlink *netlink, uint8_t family, struct marked_list *list)
+{
+        size_t before = list->count;
+        int error = -EAGAIN;
+
+        for (int i = 0; error == -EAGAIN && i < TRANSACT_TRIES; i++) {
+                struct fib_rule_hdr header = { .family = family };
+                struct nl_msg *msg = transact_message(RTM_GETRULE, NLM_F_DUMP, &header, sizeof header);
+                if (!msg) return -ENOMEM;
+                list->count = before;
+                error = transact(netlink, msg, on_marked_rule, list);
+        }
+        return error;
+}
+
+int netlink_marked_rules(struct netlink *netlink, struct marked_rule *out, size_t max, size_t *count)
+{
+        struct marked_list list = { .out = out, .max = max };
+        int error = list_marked_rules(netlink, AF_INET, &list);
+
+        if (!error) error = list_marked_rules(netlink, AF_INET6, &list);
+        *count = list.count;
+        if (error) return error;
+        return list.count > max ? -ENOBUFS : 0;
+}
+
 /* numbers that are taken */
 
 struct use_search {

@@ -216,6 +216,13 @@ static void explain(struct host_error *error, const struct steps_link *link, con
                          item->prefix.family == AF_INET6 ? "-6 " : "", text + strlen("route "));
         else if (error->error == EEXIST && item->kind == PLAN_ADDRESS)
                 snprintf(error->text + len, sizeof error->text - len, ": the link has it with another prefix length");
+        else if (error->error == EEXIST && item->kind == PLAN_RULES)
+                snprintf(error->text + len, sizeof error->text - len, ": another link has taken this mark; set FwMark");
+        else if (item->kind == PLAN_VALID_MARK && error->error == EROFS)
+                snprintf(error->text + len, sizeof error->text - len,
+                         ": /proc/sys cannot be written here; set it from outside: sysctl -w "
+                         "net.ipv4.conf.all.src_valid_mark=%u",
+                         item->value);
         else if (item->prefix.family == AF_INET6 && (error->error == EACCES || error->error == EAFNOSUPPORT))
                 snprintf(error->text + len, sizeof error->text - len,
                          ": IPv6 is switched off on this host (net.ipv6.conf.%s.disable_ipv6)", link->name);

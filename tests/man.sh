@@ -74,6 +74,10 @@ options=$(sed -nE "s/.*\{ \"([a-z]+)\", ([a-z]+)_argument, NULL, '(.)' \}.*/\3 -
 {
         sed 's/ --/ , -/' <<<"$options" | missing "$(items aditd.8 Fl DESCRIPTION)"
         sed 's/ --/, --/; s/^/  -/' <<<"$options" | missing "$("$programs/aditd" --help)"
+        # those without a letter
+        words=$(sed -nE 's/.*\{ "([a-z]+)", [a-z]+_argument, NULL, OPTION_.*/-\1/p' daemon/main.c)
+        missing "$(items aditd.8 Fl DESCRIPTION)" <<<"$words"
+        sed 's/^/      -/' <<<"$words" | missing "$("$programs/aditd" --help)"
 } | check "aditd.8, aditd --help: every option"
 {
         quoted 'SECTION_INTERFACE, "[A-Za-z]+"' daemon/conf/keys.c | sed 's/$/ No =/' | missing "$(items tunnel.conf.5 Cm Interface)"

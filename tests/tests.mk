@@ -59,7 +59,7 @@ $(BUILD)/tests/%.so: tests/faults/%.c | $(BUILD)/.pkgs
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
-.PHONY: tests check check-unit check-e2e check-threads check-newest-libsodium check-newest-openssl tests-openssl fuzz bench bench-scale bench-micro
+.PHONY: tests check check-deb check-unit check-e2e check-threads check-newest-libsodium check-newest-openssl tests-openssl fuzz bench bench-scale bench-micro
 tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)
 
 # Everything, on a fresh machine too: both compilers without a warning, every test, again under ASan and UBSan, and with
@@ -67,7 +67,7 @@ tests: $(UNIT_TESTS) $(SIM_TESTS) $(FUZZ_TESTS) $(E2E_TOOLS)
 check:
 	scripts/deps check
 	$(MAKE) CFLAGS=-Werror all tests
-	$(MAKE) CC=clang BUILD=$(BUILD)/clang CFLAGS=-Werror all tests
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang OPT=-O1 CFLAGS=-Werror all tests
 	$(MAKE) SANITIZE=1 CFLAGS=-Werror all tests
 	$(MAKE) SANITIZE=thread CFLAGS=-Werror all tests
 	$(MAKE) check-unit
@@ -78,6 +78,7 @@ check:
 	$(MAKE) SANITIZE=thread check-e2e E2E_TESTS='$(E2E_THREADED)'
 	$(MAKE) check-newest-libsodium
 	$(MAKE) check-newest-openssl
+	$(MAKE) check-deb
 
 # Those that a sanitizer can tell something about; the others take their time from waiting for WireGuard's timers.
 E2E_SANITIZED := $(filter-out %/22-remote-worker.sh %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
@@ -123,6 +124,12 @@ check-unit: all tests
 
 check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j3 --timer $(E2E_TESTS)
+
+# The Debian package: built, looked at, installed, used, removed and purged. TWICE=1: built again, the same to the byte.
+check-deb:
+	scripts/deps check
+	$(MAKE) deb
+	BUILD=$(BUILD) prove --timer tests/deb.sh
 
 # Fuzzes each target for FUZZ_SECONDS with libFuzzer; what it finds is left in build/fuzz.
 FUZZ_SECONDS ?= 60

@@ -105,8 +105,8 @@ ok "genkey says so when it cannot write"
 # ---- help and usage -------------------------------------------------------------------------------------------------
 run help
 commands=$(sed -n 's/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  *[A-Z].*/\1/p' out)
-[ "$(wc -l <<<"$commands")" = 17 ] && exits 0 && [ ! -s err ] && grep -q '^Exit status: 0 ' out
-ok "help names all 17 commands and the exit statuses"
+[ "$(wc -l <<<"$commands")" = 19 ] && exits 0 && [ ! -s err ] && grep -q '^Exit status: 0 ' out
+ok "help names all 19 commands and the exit statuses"
 while read -r command; do
         # shellcheck disable=SC2086
         run $command --help
@@ -346,7 +346,7 @@ fi
 # applied to applied, in the same form.
 cat >stand-in <<'PYTHON'
 import ipaddress, os, socket, struct, sys
-LINK, PREFIX, REPLY = struct.Struct("=qIIIIIIII"), struct.Struct("=BB16s"), struct.Struct("=IIiIQ480s")
+LINK, PREFIX, REPLY = struct.Struct("=q14I"), struct.Struct("=BB16s"), struct.Struct("=IIiIQ480s")
 def record(kind, payload): return struct.pack("=II", kind, len(payload)) + payload
 def memfd(data):
     fd = os.memfd_create("x")
@@ -355,15 +355,15 @@ def memfd(data):
 def records():
     table, managed, chosen, mark = map(int, open("link").read().split())
     nets = [ipaddress.ip_network(line.strip()) for line in open("routes")]
-    return record(1, LINK.pack(table, managed, chosen, 0, mark, 0, len(nets), 0, 0)) + b"".join(
+    return record(1, LINK.pack(table, managed, chosen, 0, mark, 0, 0, 0, 0, len(nets), 0, 0, 0, 0, 0)) + b"".join(
         record(3, PREFIX.pack(socket.AF_INET if net.version == 4 else socket.AF_INET6, net.prefixlen,
                               net.network_address.packed)) for net in nets)
 def applied(records, text):
     link = LINK.unpack_from(records, 8)
     with open("applied.new", "w") as out:
         print("link", link[0], link[1], link[2], link[4], file=out)
-        for i in range(link[6]):
-            family, length, address = PREFIX.unpack_from(records, 48 + 26 * i + 8)
+        for i in range(link[9]):
+            family, length, address = PREFIX.unpack_from(records, 72 + 26 * i + 8)
             print("route", "%s/%d" % (socket.inet_ntop(family, address[:4 if family == socket.AF_INET else 16]), length), file=out)
         out.write(text)
     os.rename("applied.new", "applied")

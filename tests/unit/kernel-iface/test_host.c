@@ -80,7 +80,7 @@ static int begin(void **state)
         if (shell("ip link set lo up; ip link set wgt addrgenmode none; ip link set wgt up; ip link set wgt down", NULL,
                   0))
                 return -1;
-        host = host_open("wgt", journal, &error);
+        host = host_open("wgt", journal, NULL, &error);
         shell(list_all, before, sizeof before);
         return host ? 0 : -1;
 }
@@ -527,7 +527,7 @@ static void test_two_links(void **state)
         wish(&w, WORDS("10.9.0.1/32"), WORDS("0.0.0.0/0"));
         apply(&w);
         assert_int_equal(tun_open(&tun2, "wgu"), 0);
-        struct host *host2 = host_open("wgu", other, &error);
+        struct host *host2 = host_open("wgu", other, NULL, &error);
         assert_non_null(host2);
         w.state.fwmark = 4242;
         if (!host_apply(host2, &w.state, &error)) fail_msg("%s", error.text);
@@ -599,7 +599,7 @@ static void test_crash_is_undone_on_open(void **state)
         assert_true(says("ip -6 route show table 51820", "throw fd66::/64"));
         assert_int_equal(tun_open(&tun, "wgt"), 0);
         shell("ip link set wgt addrgenmode none; ip link set wgt up; ip link set wgt mtu 1333", NULL, 0);
-        host = host_open("wgt", journal, &error);
+        host = host_open("wgt", journal, NULL, &error);
         assert_non_null(host);
         assert_false(says("ip rule", "51820"));
         assert_false(says("ip -6 rule", "51820"));
@@ -619,7 +619,7 @@ static void test_damaged_journal_is_refused(void **state)
         FILE *file = fopen(journal, "w");
         fputs("link wgt 5\nours route 10.0.0.0/24 table x\n", file);
         fclose(file);
-        assert_null(host_open("wgt", journal, &error));
+        assert_null(host_open("wgt", journal, NULL, &error));
         assert_int_equal(error.error, EINVAL);
         assert_non_null(strstr(error.text, journal));
 }
@@ -754,7 +754,7 @@ static void test_choice_of_a_mark(void **state)
         apply(&w);
         assert_int_equal(chosen(), 51820);
         struct host_error error;
-        struct host *other = host_open("wgu", "/nowhere/wgu.state", &error);
+        struct host *other = host_open("wgu", "/nowhere/wgu.state", NULL, &error);
         uint32_t mark;
         assert_non_null(other);
         assert_true(host_choose_mark(other, &mark, &error));
@@ -785,7 +785,7 @@ static void test_same_mark_is_refused(void **state)
 /* The folder is shared by all network namespaces, the sysctl is not. */
 static void test_journals_of_other_namespaces(void **state)
 {
-        struct journal elsewhere = { .link = "wgx", .ifindex = 3, .netns = journal_netns() + 1 };
+        struct journal elsewhere = { .link = "wgx", .ifindex = 3, .netns = 1 }; /* which no namespace has */
         struct host_error error;
         char other[80];
         struct wish w;
@@ -810,7 +810,7 @@ static void test_journals_of_other_namespaces(void **state)
         plan_add(&elsewhere.ours,
                  &(struct plan_item){ .kind = PLAN_RULES, .prefix.family = AF_INET, .value = 77, .mark = 77 });
         assert_int_equal(journal_write(journal, &elsewhere), 0);
-        struct host *second = host_open("wgt", journal, &error);
+        struct host *second = host_open("wgt", journal, NULL, &error);
         assert_non_null(second);
         host_close(second);
         journal_free(&elsewhere);
@@ -835,7 +835,7 @@ static void test_no_room_for_the_journal(void **state)
         snprintf(command, sizeof command, "mkdir %s && mount -t tmpfs -o size=4k none %s", small, small);
         if (shell(command, NULL, 0)) skip();
         host_close(host);
-        host = host_open("wgt", path, &error);
+        host = host_open("wgt", path, NULL, &error);
         assert_non_null(host);
 
         /* none at all: refused, and nothing noted stays: the MTU that is undone to is the one of later */
@@ -857,7 +857,7 @@ static void test_no_room_for_the_journal(void **state)
         host_close(host);
         snprintf(command, sizeof command, "umount %s && rmdir %s", small, small);
         int unmounted = shell(command, NULL, 0);
-        host = host_open("wgt", journal, &error);
+        host = host_open("wgt", journal, NULL, &error);
         shell("ip link set wgt mtu 1500", NULL, 0);
         assert_int_equal(unmounted, 0);
         assert_true(refused);

@@ -272,12 +272,38 @@ static void test_journal(void **state)
         assert_int_equal(rmdir(folder), 0); /* no leavings */
 }
 
+/* As the kernel does it: an IPv4 address of a whole length, or of 0.0.0.0/8, has no route of its network. */
+static void test_routes_that_come_with_addresses(void **state)
+{
+        static const struct {
+                const char *address, *route;
+        } rows[] = {
+                { "10.9.0.1/24", "10.9.0.0/24" },        { "10.9.0.1/32", NULL },
+                { "10.9.0.1/31", "10.9.0.0/31" },        { "10.9.215.1/19", "10.9.192.0/19" },
+                { "255.255.0.1/1", "128.0.0.0/1" },      { "10.9.0.1/0", NULL },
+                { "fd09::1/64", "fd09::/64" },           { "fd09::1/128", "fd09::1/128" },
+                { "fd09:ffff::1/17", "fd09:8000::/17" },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                char text[PLAN_TEXT], wanted[PLAN_TEXT];
+                struct plan_item address, route;
+                snprintf(text, sizeof text, "address %s", rows[i].address);
+                assert_true(plan_parse(&address, text));
+                assert_int_equal(plan_connected(&address, &route), rows[i].route != NULL);
+                if (!rows[i].route) continue;
+                plan_print(&route, text);
+                snprintf(wanted, sizeof wanted, "route %s table 254", rows[i].route);
+                assert_string_equal(text, wanted);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_against_model),
-                cmocka_unit_test(test_nothing_from_the_same),
-                cmocka_unit_test(test_texts),
+                cmocka_unit_test(test_against_model), cmocka_unit_test(test_nothing_from_the_same),
+                cmocka_unit_test(test_texts),         cmocka_unit_test(test_routes_that_come_with_addresses),
                 cmocka_unit_test(test_journal),
         };
 

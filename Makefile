@@ -10,7 +10,7 @@
 BUILD    ?= build
 PREFIX   ?= /usr/local
 CC       ?= cc
-PKGS     := $(if $(SODIUM_DIR),,libsodium) libb2 libnl-3.0 libnl-route-3.0 libseccomp libcap-ng jansson
+PKGS     := $(if $(SODIUM_DIR),,libsodium) libb2 libnl-3.0 libnl-route-3.0 libseccomp libcap-ng libnftables jansson
 VERSION  := 0.1
 
 # ctl links only what it may know; a room below never links a room above (DESIGN: a breach is a link error).

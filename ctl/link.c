@@ -252,6 +252,23 @@ static int down_with_hooks(const struct hooks *hooks, const char *name)
         return status ? complain(status, "%s: the link is down", name) : STATUS_OK;
 }
 
+/* A link whose daemon was killed, or that has a kill switch in force and nothing else. */
+static bool is_left_over(const char *name)
+{
+        char path[sizeof CONTROL_DIRECTORY + IFNAMSIZ + 8];
+
+        snprintf(path, sizeof path, "%s/%s.state", CONTROL_DIRECTORY, name);
+        return access(path, F_OK) == 0 && nobody_listens(name);
+}
+
+static int repair(char *name)
+{
+        char option[] = "--repair";
+        char *arguments[] = { option, name, NULL };
+
+        return aditd_run(arguments, -1);
+}
+
 int command_down(const struct command *self, int argc, char **argv, struct pool *pool)
 {
         struct hooks hooks = { 0 };
@@ -260,6 +277,7 @@ int command_down(const struct command *self, int argc, char **argv, struct pool 
 
         if (status != OPTIONS_PROCEED) return status;
         status = link_name_of(name, argv[0]);
+        if (!status && geteuid() == 0 && is_left_over(name)) return repair(name);
         if (!status) status = live_path(path, name);
         if (!status) status = root_check("down");
         if (!status && *path) skipped = down_hooks(&hooks, pool, name, path);
@@ -275,8 +293,7 @@ int command_repair(const struct command *self, int argc, char **argv, struct poo
 {
         bool all = false;
         const struct option_row rows[] = { { "all", NULL, &all }, { 0 } };
-        char option[] = "--repair", name[IFNAMSIZ];
-        char *arguments[] = { option, name, NULL };
+        char name[IFNAMSIZ];
         int status = options_parse(self, rows, 0, 1, &argc, &argv);
 
         (void)pool;
@@ -284,8 +301,7 @@ int command_repair(const struct command *self, int argc, char **argv, struct poo
         if (all && argc) return complain(STATUS_USAGE, "repair: --all and a name are one too many");
         status = argc ? link_name_of(name, argv[0]) : STATUS_OK;
         if (!status) status = root_check("repair");
-        if (!argc) arguments[1] = NULL;
-        return status ? status : aditd_run(arguments, -1);
+        return status ? status : repair(argc ? name : NULL);
 }
 
 /* ---- reload -------------------------------------------------------------------------------------------------------

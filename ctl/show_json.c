@@ -153,6 +153,7 @@ json_t *show_json_link(const struct live *live)
         json_object_set_new(object, "addresses", prefix_array(host->addresses, host->address_count));
         json_object_set_new(object, "routes", prefix_array(host->routes, host->route_count));
         json_object_set_new(object, "excluded_ips", prefix_array(host->excluded, host->excluded_count));
+        json_object_set_new(object, "kill_switch", json_boolean(host->kill_switch));
         json_object_set_new(object, "peers", show_json_peers(live));
         json_object_set_new(object, "drops", drops(&live->conf));
         return object;

@@ -88,7 +88,10 @@ static void on_signal(struct keeper *keeper)
         struct signalfd_siginfo info;
 
         while (read(keeper->signals, &info, sizeof info) == sizeof info) {
-                if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) keeper_stop(keeper, 0);
+                if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+                        keeper->asked_to_end = true;
+                        keeper_stop(keeper, 0);
+                }
                 if (info.ssi_signo == SIGHUP && keeper->options->config) control_load(keeper);
         }
         for (pid_t child; (child = waitpid(-1, NULL, WNOHANG)) > 0;) {
@@ -148,6 +151,7 @@ static void dispatch(struct keeper *keeper, void *source)
         if (source == &keeper->ipc) serve_tunnel(keeper);
         else if (source == &keeper->signals) on_signal(keeper);
         else if (source == &keeper->links) on_link(keeper);
+        else if (source == &keeper->ruleset) guard_readable(keeper);
         else if (source == &keeper->files) on_files(keeper);
         else if (source == &keeper->listeners[1]) control_accept(keeper);
         else if (source == &keeper->timer) (void)!read(keeper->timer, &expirations, sizeof expirations);
@@ -160,6 +164,9 @@ static void arm(struct keeper *keeper)
         uint64_t deadline = names_deadline(keeper);
 
         if (keeper->egress_due < deadline) deadline = keeper->egress_due;
+        if (keeper->guard_due < deadline) deadline = keeper->guard_due;
+        if (keeper->transaction.stage == STAGE_RESOLVING && keeper->transaction.deadline < deadline)
+                deadline = keeper->transaction.deadline;
         if (keeper->drift.due < deadline) deadline = keeper->drift.due;
         if ((keeper->link_untold || keeper->paths_untold) && deadline > keeper_now() + RETRY)
                 deadline = keeper_now() + RETRY;
@@ -183,6 +190,8 @@ static void loop(struct keeper *keeper)
                 for (int i = 0; i < count && !keeper->stop; i++)
                         dispatch(keeper, events[i].data.ptr);
                 names_tick(keeper);
+                apply_resolved(keeper);
+                guard_tick(keeper);
                 drift_tick(keeper);
                 if (keeper->egress_due <= keeper_now()) renew_egress_mtu(keeper);
                 if (keeper->link_untold) tell_link(keeper);
@@ -210,13 +219,25 @@ static void end_tunnel(struct keeper *keeper)
         }
 }
 
-static void close_all(struct keeper *keeper)
+/* A kill switch is lifted for whoever takes the link down. An end of any other kind leaves it in force, and that is
+ * said. */
+static void undo_host(struct keeper *keeper)
 {
         struct host_error error;
+        const char *link = keeper->options->link;
+        bool lift = keeper->asked_to_end;
+        bool undone = lift ? host_undo(keeper->host, &error) : host_undo_to_lock(keeper->host, &error);
 
+        if (!undone) log_print(LOG_ERR, "%s", error.text);
+        if (!lift && host_locked(keeper->host))
+                log_print(LOG_WARNING, "the kill switch stays in force: adit up %s goes on, adit down %s lifts it",
+                          link, link);
+}
+
+static void close_all(struct keeper *keeper)
+{
         names_stop(keeper);
-        if (keeper->host && !keeper->link_away && !host_undo(keeper->host, &error))
-                log_print(LOG_ERR, "%s", error.text);
+        if (keeper->host) undo_host(keeper);
         end_tunnel(keeper);
         if (keeper->host) host_close(keeper->host);
         if (keeper->tun.fd >= 0) close(keeper->tun.fd); /* the interface goes with its last descriptor */
@@ -234,8 +255,10 @@ int keeper_run(const struct keeper_options *options)
                                         .listeners = { { .fd = -1 }, { .fd = -1 } },
                                         .ipc = -1,
                                         .egress_due = UINT64_MAX,
+                                        .guard_due = UINT64_MAX,
+                                        .ruleset = -1,
                                         .drift.due = UINT64_MAX,
-                                        .transaction.status = -1 };
+                                        .transaction = { .status = -1, .text = -1 } };
 
         keeper.options = options;
         keeper.status = EXIT_FAILURE;

@@ -5,11 +5,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+static const uint64_t RESOLVE_TIME = 10000000000; /* ns */
 
 /* A configuration is applied in three steps, so that it is whole or not at all: the tunnel process parses and checks it
  * (PREPARE); the host's state is changed, all or nothing; the tunnel process takes it over (COMMIT). When that last one
@@ -26,7 +29,8 @@ static void finish(struct keeper *keeper, int error, uint32_t line, const char *
         struct client *client = keeper->transaction.client;
 
         if (keeper->transaction.status >= 0) close(keeper->transaction.status);
-        keeper->transaction = (struct transaction){ .status = -1 };
+        if (keeper->transaction.text >= 0) close(keeper->transaction.text);
+        keeper->transaction = (struct transaction){ .status = -1, .text = -1 };
         control_hold(keeper, false);
         if (keeper->host_due) apply_host_again(keeper);
         if (client) control_reply(keeper, client, error, line, text, fds, fd_count);
@@ -45,6 +49,39 @@ static bool ask(struct keeper *keeper, enum stage stage, uint32_t type, uint32_t
 static struct pool *spare_pool(struct keeper *keeper)
 {
         return &keeper->pools[!keeper->current_pool];
+}
+
+static void prepare(struct keeper *keeper, int text)
+{
+        if (!ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text)) finish(keeper, EBUSY, 0, no_answer(keeper), NULL, 0);
+}
+
+/* Once a kill switch is in force, only the tunnel leads to a name server: what the tunnel needs is looked up before. */
+static void resolve_first(struct keeper *keeper, int text)
+{
+        keeper->transaction.text = fcntl(text, F_DUPFD_CLOEXEC, 0);
+        keeper->transaction.deadline = keeper_now() + RESOLVE_TIME;
+        keeper->transaction.stage = STAGE_RESOLVING;
+        names_set(keeper, &keeper->transaction.wanted, false);
+        apply_resolved(keeper);
+}
+
+void apply_resolved(struct keeper *keeper)
+{
+        const struct name *which;
+        char why[CONTROL_TEXT];
+
+        if (keeper->transaction.stage != STAGE_RESOLVING) return;
+        if (names_known(keeper, &which)) {
+                prepare(keeper, keeper->transaction.text);
+        } else if (keeper->transaction.deadline <= keeper_now()) {
+                snprintf(why, sizeof why,
+                         "endpoint %s: its address cannot be looked up, and could not be with the kill switch in "
+                         "force; give an address, or try again",
+                         which->endpoint.host);
+                names_set(keeper, &keeper->current, false);
+                finish(keeper, EHOSTUNREACH, 0, why, NULL, 0);
+        }
 }
 
 void apply_begin(struct keeper *keeper, struct client *client, const struct control_request *request, int records,
@@ -69,7 +106,8 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
         keeper->transaction.client = client;
         keeper->transaction.whole = !request->generation;
         control_hold(keeper, true);
-        if (!ask(keeper, STAGE_PREPARING, IPC_PREPARE, 0, text)) finish(keeper, EBUSY, 0, no_answer(keeper), NULL, 0);
+        if (keeper->transaction.wanted.kill_switch && !host_locked(keeper->host)) resolve_first(keeper, text);
+        else prepare(keeper, text);
 }
 
 /* For the MTU of their routes. */
@@ -151,6 +189,7 @@ static bool choose_mark(struct keeper *keeper, struct host_state *wanted, struct
 static bool apply_to_host(struct keeper *keeper, struct host_state *wanted, struct host_error *error)
 {
         if (keeper->link_away) return set_mark(keeper, wanted->fwmark, error);
+        if (!guard_watch(keeper, wanted, error)) return false;
         if (!choose_mark(keeper, wanted, error)) return false;
         if (!wanted->fwmark) return host_apply_resolved(keeper, wanted, error) && set_mark(keeper, 0, error);
         return set_mark(keeper, wanted->fwmark, error) && host_apply_resolved(keeper, wanted, error);
@@ -194,6 +233,7 @@ static void committed(struct keeper *keeper, const struct ipc_message *message)
         keeper->current_pool = !keeper->current_pool;
         keeper->generation++;
         names_set(keeper, &keeper->current, whole);
+        kept_write(keeper);
         renew_egress_mtu(keeper);
         tell_link(keeper);
         finish(keeper, 0, 0, "", NULL, 0);
@@ -237,6 +277,7 @@ void apply_result(struct keeper *keeper, const struct ipc_message *message)
         case STAGE_PREPARING: prepared(keeper, message); break;
         case STAGE_COMMITTING: committed(keeper, message); break;
         case STAGE_SHOWING: shown(keeper, message); break;
+        case STAGE_RESOLVING:
         case STAGE_IDLE: break;
         }
 }

@@ -127,6 +127,7 @@ static void serve(struct keeper *keeper, struct client *client, const struct con
                 apply_begin(keeper, client, request, fds[0], fds[1]);
         } else if (request->op == CONTROL_DOWN) {
                 control_reply(keeper, client, 0, 0, "", NULL, 0);
+                keeper->asked_to_end = true;
                 keeper_stop(keeper, 0);
         } else {
                 control_reply(keeper, client, EINVAL, 0, "no such request", NULL, 0);

@@ -27,7 +27,7 @@ struct answer {
 
 /* An address as it stands needs nobody to resolve it. One with a scope by name ("fe80::1%eth0") does: only this side
  * knows the interfaces. */
-static bool is_literal(const char *host)
+bool names_literal(const char *host)
 {
         struct in6_addr ignored;
 
@@ -88,6 +88,12 @@ static const struct name *find_same(const struct name *names, unsigned count, co
         return NULL;
 }
 
+static bool use_kept(const struct keeper *keeper, struct name *name)
+{
+        name->kept = kept_find(keeper->options->link, &name->endpoint, &name->address);
+        return name->kept;
+}
+
 /* A name that stays keeps its address and its place in the queue; only a new one is resolved. The addresses are told
  * anew: the peer may have been removed and added again meanwhile. */
 void names_set(struct keeper *keeper, const struct host_state *host, bool replace)
@@ -103,7 +109,7 @@ void names_set(struct keeper *keeper, const struct host_state *host, bool replac
         keeper->name_count = 0;
         for (size_t i = 0; i < host->endpoint_count; i++) {
                 const struct host_endpoint *endpoint = &host->endpoints[i];
-                if (is_literal(endpoint->host)) continue;
+                if (names_literal(endpoint->host)) continue;
                 if (keeper->name_count == NAMES_MAX) {
                         log_print(LOG_WARNING,
                                   "endpoint %s: only the first %d endpoints given by name are resolved; give addresses",
@@ -113,8 +119,8 @@ void names_set(struct keeper *keeper, const struct host_state *host, bool replac
                 struct name *name = &keeper->names[keeper->name_count++];
                 const struct name *same = find_same(before, before_count, endpoint);
                 *name = (struct name){ .endpoint = *endpoint, .child = -1, .backoff = BACKOFF_MIN * SECOND };
-                if (!same || !same->address.family) continue;
-                *name = *same;
+                if (same && same->address.family) *name = *same;
+                else if (!host->kill_switch || !use_kept(keeper, name)) continue;
                 tell_endpoint(keeper, name, replace);
         }
         names_tick(keeper);
@@ -173,6 +179,16 @@ bool names_own(const struct keeper *keeper, const void *source)
         return name >= keeper->names && name < keeper->names + NAMES_MAX;
 }
 
+bool names_known(const struct keeper *keeper, const struct name **which)
+{
+        for (unsigned i = 0; i < keeper->name_count; i++) {
+                const struct name *name = &keeper->names[i];
+                *which = name;
+                if (!name->address.family || (name->kept && !name->failed)) return false;
+        }
+        return true;
+}
+
 static bool same_address(const union socket_address *a, const union socket_address *b)
 {
         if (a->family != b->family) return false;
@@ -180,21 +196,24 @@ static bool same_address(const union socket_address *a, const union socket_addre
                                     : !memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr);
 }
 
-/* The one after the last that was tried: the addresses of a name take turns while nobody answers. */
+/* The one after the last that was tried: the addresses of a name take turns while nobody answers. One that was kept is
+ * in use. */
 static const union socket_address *choose(const struct name *name, const struct answer *answer)
 {
         for (uint32_t i = 0; i < answer->count; i++)
                 if (same_address(&answer->addresses[i], &name->address))
-                        return &answer->addresses[(i + 1) % answer->count];
+                        return &answer->addresses[name->kept ? i : (i + 1) % answer->count];
         return &answer->addresses[0];
 }
 
 static void use(struct keeper *keeper, struct name *name, const struct answer *answer)
 {
         name->address = *choose(name, answer);
+        name->kept = name->failed = false;
         name->backoff = BACKOFF_MIN * SECOND;
         name->due = UINT64_MAX; /* again when handshakes stay unanswered */
         tell_endpoint(keeper, name, true);
+        kept_write(keeper);
         apply_host_again(keeper);
         renew_egress_mtu(keeper);
 }
@@ -203,6 +222,7 @@ static void back_off(struct name *name, int error)
 {
         log_print(LOG_WARNING, "endpoint %s: %s; trying again in %" PRIu64 " s", name->endpoint.host,
                   gai_strerror(error), name->backoff / SECOND);
+        name->failed = true;
         name->due = keeper_now() + name->backoff;
         name->backoff = name->backoff * 2 > BACKOFF_MAX * SECOND ? BACKOFF_MAX * SECOND : name->backoff * 2;
 }
@@ -218,6 +238,7 @@ void names_readable(struct keeper *keeper, struct name *name)
         bool whole = got == sizeof answer && answer.count <= NAME_ADDRESSES;
         if (whole && answer.count) use(keeper, name, &answer);
         else back_off(name, whole ? answer.error : EAI_SYSTEM);
+        apply_resolved(keeper);
         names_tick(keeper);
 }
 

@@ -30,7 +30,13 @@ struct client {
         bool loader;
 };
 
-enum stage { STAGE_IDLE, STAGE_PREPARING, STAGE_COMMITTING, STAGE_SHOWING };
+enum stage {
+        STAGE_IDLE,
+        STAGE_RESOLVING /* names, before a kill switch closes */,
+        STAGE_PREPARING,
+        STAGE_COMMITTING,
+        STAGE_SHOWING
+};
 
 /* One request at a time is carried out; the others wait unread. */
 struct transaction {
@@ -39,6 +45,8 @@ struct transaction {
         uint32_t id;              /* of the request to the tunnel process that is awaited */
         struct host_state wanted; /* in pools[!current_pool] */
         bool whole;               /* a reload, not an edit of the live link */
+        int text;                 /* RESOLVING: the memfd for the tunnel process; -1 */
+        uint64_t deadline;        /* RESOLVING */
         int status;               /* memfd of a show; -1 */
 };
 
@@ -50,6 +58,8 @@ struct name {
         uint64_t backoff;
         int child;   /* pipe of the resolver at work; -1: none */
         pid_t pid;   /* of that resolver; 0: none, or it was reaped */
+        bool kept;   /* the address was resolved by an earlier run, not by this one */
+        bool failed; /* the last time */
         bool untold; /* the tunnel process had no room for the address */
 };
 
@@ -75,7 +85,8 @@ struct keeper {
         struct claim claim;           /* from before the first change to the end */
         struct listener listeners[2]; /* UAPI, control */
         int epoll, ipc, signals, links, files, timer;
-        int tunnel; /* pid; 0: gone */
+        int ruleset; /* news of nftables; -1: no table of ours was wanted so far */
+        int tunnel;  /* pid; 0: gone */
         int ifindex;
         struct host *host;
         struct pool pools[2];
@@ -91,8 +102,11 @@ struct keeper {
         uint64_t egress_due;            /* when to look it up again; UINT64_MAX: not now */
         bool link_untold, paths_untold; /* the tunnel process had no room for the news */
         bool host_due;                  /* the host's state is to be put right when nothing else is going on */
+        bool link_away;                 /* the interface is in another namespace, or gone */
+        uint64_t guard_due;             /* when to look after our nftables tables; UINT64_MAX: not now */
+        uint64_t guard_spent;           /* see keeper_guard.c */
+        bool asked_to_end;              /* by a person or the service manager: then the kill switch is lifted, too */
         struct drift drift;
-        bool link_away; /* the interface is in another namespace, or gone */
         bool tunnel_ready, ready, stop;
         int status; /* exit status */
 };
@@ -135,6 +149,20 @@ void apply_begin(struct keeper *keeper, struct client *client, const struct cont
                  int text);
 void apply_show(struct keeper *keeper, struct client *client, bool secrets);
 void apply_result(struct keeper *keeper, const struct ipc_message *message);
+/* A name was resolved, or could not be, or the time is over: what waits for it goes on. */
+void apply_resolved(struct keeper *keeper);
+
+/* keeper_guard.c: our nftables tables, which another program may flush. */
+/* Before the first is made; false and the reason, when this kernel has none. */
+bool guard_watch(struct keeper *keeper, const struct host_state *wanted, struct host_error *error);
+void guard_readable(struct keeper *keeper);
+void guard_tick(struct keeper *keeper);
+
+/* keeper_kept.c: the addresses of endpoints that a kill switch must be able to reach when no name can be looked up:
+ * /var/lib/adit/NAME.endpoints, a line "HOST ADDRESS" each. Scopes are not kept: interfaces are numbered anew. */
+bool kept_find(const char *link, const struct host_endpoint *endpoint, union socket_address *address);
+/* Of all names that have an address. */
+void kept_write(const struct keeper *keeper);
 /* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. True: it is
  * done; else it has failed and said why, or is to be done later. */
 bool apply_host_again(struct keeper *keeper);
@@ -151,6 +179,10 @@ void drift_tick(struct keeper *keeper);
 /* keeper_names.c: endpoints given by name, resolved in a child each. */
 /* `replace`: also where the peer has another endpoint now (a reload undoes live edits). */
 void names_set(struct keeper *keeper, const struct host_state *host, bool replace);
+/* Before a kill switch closes, for then only the tunnel leads to a name server: whether each name was resolved, or
+ * could not be now but has an address from an earlier run; *which is one that is not known. */
+bool names_known(const struct keeper *keeper, const struct name **which);
+bool names_literal(const char *host); /* an address as it stands, which nobody needs to resolve */
 void names_stop(struct keeper *keeper);
 void names_reaped(struct keeper *keeper, pid_t pid);
 void names_unanswered(struct keeper *keeper, const uint8_t public_key[PUBLIC_KEY_LEN]);

@@ -35,13 +35,14 @@ static void bind_port(struct keeper *keeper, const struct ipc_message *request)
 }
 
 /* Over the UAPI socket a mark is the user's own, and the rules follow it. That there be none is no wish where one was
- * chosen: `wg setconf` says so of every file without FwMark. At a COMMIT the sockets have it already. */
+ * chosen: `wg setconf` says so of every file without FwMark. A kill switch lets out what has it, so there must be one.
+ * At a COMMIT the sockets have it already. */
 static void set_mark(struct keeper *keeper, const struct ipc_message *request)
 {
         struct ipc_message reply = { .type = IPC_REPLY, .id = request->id };
         uint32_t mark = request->request.value;
         bool user = keeper->transaction.stage != STAGE_COMMITTING;
-        bool keep = user && !mark && keeper->current.mark_chosen;
+        bool keep = user && !mark && (keeper->current.mark_chosen || keeper->current.kill_switch);
         int error = keep ? 0 : udp_set_mark(&keeper->sockets, mark);
 
         if (!error && !keep) keeper->mark = mark;
@@ -71,7 +72,7 @@ static void link_left(struct keeper *keeper)
 {
         struct host_error error;
 
-        if (!host_undo(keeper->host, &error)) log_print(LOG_WARNING, "%s", error.text);
+        if (!host_undo_to_lock(keeper->host, &error)) log_print(LOG_WARNING, "%s", error.text);
         keeper->link_away = true;
 }
 

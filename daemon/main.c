@@ -1,6 +1,7 @@
 /* aditd: starts one link. */
 #include "daemon/conf/conf.h"
 #include "daemon/keeper.h"
+#include "daemon/lock.h"
 #include "daemon/log.h"
 #include "daemon/plan.h"
 #include "daemon/repair.h"
@@ -15,6 +16,7 @@
 
 static const char USAGE[] = "usage: aditd [-f] NAME\n"
                             "       aditd [-f] -c FILE|NAME\n"
+                            "       aditd --lock -c FILE|NAME\n"
                             "       aditd --repair [NAME]\n"
                             "       aditd --plan NAME\n"
                             "       aditd -h | -V\n";
@@ -24,6 +26,8 @@ static const char HELP[] =
         "Makes interface NAME, to be configured with wg or adit; with -c, brings up the link that a file describes.\n"
         "Returns when the interface and its sockets are ready, and goes on in the background.\n\n"
         "  -c, --config FILE|NAME   the file (NAME: /etc/adit/NAME.conf, then /etc/wireguard/NAME.conf)\n"
+        "      --lock               put that file's kill switch in force without the link: at boot, before the "
+        "network\n"
         "      --repair [NAME]      undo what a link that was killed left on this host; without NAME, all such links\n"
         "      --plan NAME          print what adit up --dry-run and adit diff ask for on stdin, as commands\n"
         "  -f, --foreground         stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
@@ -37,10 +41,10 @@ static const char HELP[] =
         "nothing is left, also when nothing was; 1 the link is up, or something is left. Of --plan: 0 when there is\n"
         "nothing to do; 3 when there is; 1 failed. More: aditd(8)\n";
 
-enum { OPTION_REPAIR = 256, OPTION_PLAN }; /* without a letter */
+enum { OPTION_REPAIR = 256, OPTION_PLAN, OPTION_LOCK }; /* without a letter */
 
 struct arguments {
-        bool foreground, repair, plan;
+        bool foreground, repair, plan, lock;
         char link[IFNAMSIZ];        /* "": --repair of all */
         char config[CONF_PATH_MAX]; /* "" without -c */
 };
@@ -76,6 +80,7 @@ static void parse(struct arguments *arguments, int argc, char **argv)
                                                  { "config", required_argument, NULL, 'c' },
                                                  { "repair", no_argument, NULL, OPTION_REPAIR },
                                                  { "plan", no_argument, NULL, OPTION_PLAN },
+                                                 { "lock", no_argument, NULL, OPTION_LOCK },
                                                  { "version", no_argument, NULL, 'V' },
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
@@ -85,15 +90,16 @@ static void parse(struct arguments *arguments, int argc, char **argv)
         for (int option; (option = getopt_long(argc, argv, "fc:Vh", options, NULL)) != -1;) {
                 if (option == 'f') arguments->foreground = true;
                 else if (option == 'c') config = optarg;
+                else if (option == OPTION_LOCK) arguments->lock = true;
                 else if (option == OPTION_REPAIR) arguments->repair = true;
                 else if (option == OPTION_PLAN) arguments->plan = true;
                 else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
                 else if (option == 'h') help();
                 else usage();
         }
-        if ((arguments->repair || arguments->plan) && config) usage();
+        if ((arguments->repair || arguments->plan) && (config || arguments->lock)) usage();
         if (arguments->repair && argc == optind) return;
-        if (argc - optind != !config) usage();
+        if (argc - optind != !config || (arguments->lock && !config)) usage();
         if (config) {
                 find_config(arguments, config);
                 return;
@@ -170,6 +176,7 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         }
         log_open_stderr(arguments.link, log_level_from_environment());
+        if (arguments.lock) return lock_run(arguments.link, arguments.config);
         struct keeper_options options = { .link = arguments.link,
                                           .config = *arguments.config ? arguments.config : NULL,
                                           .foreground = arguments.foreground,

@@ -56,7 +56,7 @@ static void show_orphans(const struct repair *repair)
 
         fprintf(stderr, "Look at this host's state; when nothing of %s is left: rm %s\n", repair->link,
                 repair->journal);
-        if (repair_orphans(repair->journal, &orphans)) return;
+        if (repair_orphans(repair->link, repair->journal, &orphans)) return;
         if (orphans.count)
                 fputs("By adit's mark, and of no link that has a journal, there is what these remove:\n", stderr);
         else fputs("By adit's mark there is nothing but what other links' journals name.\n", stderr);

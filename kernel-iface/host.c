@@ -14,12 +14,13 @@
 #include <unistd.h>
 
 /* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
-enum { ROUNDS = 6, MARK_TRIES = 4096 };
+enum { ROUNDS = 6, MARK_TRIES = 4096, LOCKS_MAX = 64 /* links whose kill switches know of each other */ };
 
 struct host {
         struct netlink *netlink;
         char *path; /* of the journal */
         struct journal journal;
+        struct tables tables;
         const struct host_teller *teller; /* while a crash is undone */
 };
 
@@ -87,7 +88,7 @@ static bool undo_crash(struct host *host, uint64_t netns, struct host_error *err
         }
         host->journal.netns = netns;
         if (!is_same_link(host)) host->journal.ifindex = 0;
-        return host_undo(host, error);
+        return host_undo_to_lock(host, error);
 }
 
 /* Its index from then on. A link that is not there yet is looked for again when it is needed. */
@@ -119,6 +120,7 @@ struct host *host_open(const char *link, const char *journal, const struct host_
                 goto free_path;
         }
         uint64_t netns = journal_netns();
+        strcpy(host->tables.link, link);
         host->teller = teller;
         if (!undo_crash(host, netns, error)) goto close_netlink;
         host->teller = NULL;
@@ -142,6 +144,7 @@ void host_close(struct host *host)
 {
         if (!host) return;
         journal_free(&host->journal);
+        tables_free(&host->tables);
         netlink_close(host->netlink);
         free(host->path);
         free(host);
@@ -175,6 +178,13 @@ bool host_owns(const struct host *host, const struct plan_item *item)
 }
 
 /* One change: `ours` is what may be removed on the way. */
+
+static struct steps_link link_of(struct host *host)
+{
+        return (struct steps_link){ .name = host->journal.link,
+                                    .ifindex = host->journal.ifindex,
+                                    .tables = &host->tables };
+}
 
 static void tell(const struct host *host, const struct plan_step *step)
 {
@@ -223,7 +233,7 @@ static bool converge(struct host *host, const struct plan_state *ours, const str
 
         for (int round = 0; round < ROUNDS; round++) {
                 struct plan_state current;
-                struct steps_link link = { .name = host->journal.link, .ifindex = host->journal.ifindex };
+                struct steps_link link = link_of(host);
                 int code = steps_read(host->netlink, &link, ours, wanted, &current);
                 if (code) return fail(error, code, "reading the host's state");
                 struct plan_step *steps = calloc(current.count + wanted->count + 1, sizeof *steps);
@@ -264,7 +274,8 @@ static bool collect_ours(const struct plan_state *ours, const struct plan_state 
         for (size_t i = 0; i < wanted->count; i++) {
                 const struct plan_item *item = &wanted->items[i];
                 if (item->kind == PLAN_MTU || item->kind == PLAN_UP || item->kind == PLAN_VALID_MARK) continue;
-                if ((plan_has(ours, item) || !plan_has(current, item)) && !plan_add(out, item)) return false;
+                bool is_ours = plan_is_table(item->kind) || plan_has(ours, item) || !plan_has(current, item);
+                if (is_ours && !plan_add(out, item)) return false;
         }
         plan_sort(out);
         return true;
@@ -311,6 +322,17 @@ static void free_change(struct change *change)
         plan_free(&change->back);
 }
 
+/* A table that a crash left is replaced at once, and cannot be made again: there is no way back but to the new one. */
+static void keep_new_tables(struct host *host, struct change *change)
+{
+        for (size_t i = 0; i < change->back.count; i++) {
+                struct plan_item *item = &change->back.items[i];
+                if (!plan_is_table(item->kind) || tables_know(&host->tables, item)) continue;
+                const struct plan_item *new = plan_value(&change->goal, item->kind);
+                if (new) *item = *new;
+        }
+}
+
 static bool prepare(struct host *host, struct change *change)
 {
         struct plan_state *ours = &host->journal.ours;
@@ -321,11 +343,12 @@ static bool prepare(struct host *host, struct change *change)
         if (!collect_ours(ours, &change->current, &change->wanted, &change->goal)) return false;
         if (!add_all(&change->reach, ours) || !add_all(&change->reach, &change->goal)) return false;
         if (!add_all(&change->back, ours)) return false;
+        keep_new_tables(host, change);
         for (size_t i = 0; i < change->current.count; i++) {
                 const struct plan_item *item = &change->current.items[i];
                 if (plan_value(&change->wanted, item->kind) != NULL && item->kind != PLAN_ADDRESS &&
-                    item->kind != PLAN_ROUTE && item->kind != PLAN_THROW && item->kind != PLAN_RULES &&
-                    !plan_add(&change->back, item))
+                    !plan_is_table(item->kind) && item->kind != PLAN_ROUTE && item->kind != PLAN_THROW &&
+                    item->kind != PLAN_RULES && !plan_add(&change->back, item))
                         return false;
         }
         plan_sort(&change->back);
@@ -419,6 +442,20 @@ static bool find_link(struct host *host, const struct host_state *want, struct l
         return true;
 }
 
+/* The texts of the tables, and their items. */
+static bool want_tables(struct host *host, const struct host_state *want, struct plan_state *wanted,
+                        struct host_error *error)
+{
+        uint32_t marks[LOCKS_MAX];
+        size_t count = want->kill_switch ? journal_marks(host->path, host->journal.netns, marks, LOCKS_MAX) : 0;
+        bool ok = tables_prepare(&host->tables, host->journal.link, marks, count, want);
+
+        for (int i = 0; ok && i < FIREWALL_TABLES; i++)
+                if (host->tables.next.tables[i].text.bytes) ok = plan_add(wanted, &host->tables.next.tables[i].item);
+        plan_sort(wanted);
+        return ok || fail(error, ENOMEM, "planning");
+}
+
 bool host_apply(struct host *host, const struct host_state *want, struct host_error *error)
 {
         struct change change = { 0 };
@@ -428,8 +465,9 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
 
         *error = (struct host_error){ 0 };
         if (!find_link(host, want, &info, error)) return false;
-        struct steps_link link = { .name = host->journal.link, .ifindex = info.ifindex };
+        struct steps_link link = link_of(host);
         if (!wanted_state(host->netlink, info.ifindex, want, &change.wanted, error)) return false;
+        if (!want_tables(host, want, &change.wanted, error)) goto out;
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change.wanted, &change.current);
         if (code) {
                 fail(error, code, "reading the host's state");
@@ -449,21 +487,22 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
                 ok = carry_out(host, &change, &noted, error);
         }
 out:
+        tables_settle(&host->tables, ok);
         free_change(&change);
         plan_free(&noted);
         return ok;
 }
 
-bool host_undo(struct host *host, struct host_error *error)
+static bool undo(struct host *host, const struct plan_state *ours, struct host_error *error)
 {
         struct plan_state wanted = { 0 }, current = { 0 };
-        struct steps_link link = { .name = host->journal.link, .ifindex = host->journal.ifindex };
+        struct steps_link link = link_of(host);
         const struct plan_item *was;
         struct plan_item other;
         bool ok = false;
 
         *error = (struct host_error){ 0 };
-        int code = steps_read(host->netlink, &link, &host->journal.ours, &host->journal.before, &current);
+        int code = steps_read(host->netlink, &link, ours, &host->journal.before, &current);
         if (code) {
                 fail(error, code, "reading the host's state");
                 goto out;
@@ -478,11 +517,125 @@ bool host_undo(struct host *host, struct host_error *error)
                 if (!plan_add(&wanted, was)) goto out;
         }
         plan_sort(&wanted);
-        ok = converge(host, &host->journal.ours, &wanted, true, error);
-        if (ok) drop_journal(host);
+        ok = converge(host, ours, &wanted, true, error);
 out:
         plan_free(&wanted);
         plan_free(&current);
+        return ok;
+}
+
+bool host_undo(struct host *host, struct host_error *error)
+{
+        bool ok = undo(host, &host->journal.ours, error);
+
+        if (ok) drop_journal(host);
+        return ok;
+}
+
+/* What is of one kind, or of every other. */
+static bool take_kind(const struct plan_state *from, enum plan_kind kind, bool others, struct plan_state *out)
+{
+        *out = (struct plan_state){ 0 };
+        for (size_t i = 0; i < from->count; i++)
+                if ((from->items[i].kind != kind) == others && !plan_add(out, &from->items[i])) return false;
+        return true;
+}
+
+bool host_undo_to_lock(struct host *host, struct host_error *error)
+{
+        struct plan_state lock, rest;
+        bool ok = take_kind(&host->journal.ours, PLAN_LOCK, false, &lock);
+
+        ok = take_kind(&host->journal.ours, PLAN_LOCK, true, &rest) && ok;
+        if (!ok) fail(error, ENOMEM, "planning");
+        if (ok) ok = undo(host, &rest, error);
+        if (ok && !lock.count) drop_journal(host);
+        if (ok && lock.count) {
+                plan_free(&host->journal.ours);
+                plan_free(&host->journal.before);
+                host->journal.ours = lock;
+                lock = (struct plan_state){ 0 };
+                ok = write_journal(host, &host->journal.ours, error);
+        }
+        plan_free(&lock);
+        plan_free(&rest);
+        return ok;
+}
+
+bool host_lift(struct host *host, const struct host_teller *teller, struct host_error *error)
+{
+        *error = (struct host_error){ 0 };
+        if (!host_locked(host)) return true;
+        host->teller = teller;
+        bool ok = host_undo(host, error);
+        host->teller = NULL;
+        return ok;
+}
+
+bool host_locked(const struct host *host)
+{
+        return plan_value(&host->journal.ours, PLAN_LOCK) != NULL;
+}
+
+/* The journal names a table before it is made. */
+static bool name_tables(struct host *host, const struct plan_state *wanted, struct host_error *error)
+{
+        struct plan_state ours = { 0 };
+        bool ok = add_all(&ours, wanted);
+
+        for (size_t i = 0; ok && i < host->journal.ours.count; i++) {
+                const struct plan_item *item = &host->journal.ours.items[i];
+                if (!plan_is_table(item->kind) || !plan_value(wanted, item->kind)) ok = plan_add(&ours, item);
+        }
+        plan_sort(&ours);
+        if (!ok) fail(error, ENOMEM, "planning");
+        if (ok) ok = write_journal(host, &ours, error);
+        if (!ok) {
+                plan_free(&ours);
+                return false;
+        }
+        plan_free(&host->journal.ours);
+        host->journal.ours = ours;
+        return true;
+}
+
+static bool make_tables(struct host *host, const struct plan_state *wanted, bool *made, struct host_error *error)
+{
+        struct plan_state current = { 0 }, none = { 0 };
+        struct plan_step steps[2 * FIREWALL_TABLES];
+        struct steps_link link = link_of(host);
+        int code = tables_read(&host->tables, &none, wanted, &current);
+        size_t count = code ? 0 : plan_difference(&current, &none, wanted, steps);
+        bool ok = !code || fail(error, code, "reading the host's state");
+
+        if (count) ok = name_tables(host, wanted, error) && run_steps(host, &link, steps, count, true, error);
+        *made = ok && count;
+        plan_free(&current);
+        return ok;
+}
+
+bool host_guard(struct host *host, const struct host_state *want, bool *mended, struct host_error *error)
+{
+        struct plan_state wanted = { 0 };
+
+        *error = (struct host_error){ 0 };
+        bool ok = want_tables(host, want, &wanted, error) && make_tables(host, &wanted, mended, error);
+        tables_settle(&host->tables, ok);
+        plan_free(&wanted);
+        return ok;
+}
+
+bool host_lock(struct host *host, const struct host_state *want, bool *made, struct host_error *error)
+{
+        struct plan_state wanted = { 0 }, lock = { 0 };
+
+        *error = (struct host_error){ 0 };
+        bool ok = want_tables(host, want, &wanted, error);
+        if (ok && !take_kind(&wanted, PLAN_LOCK, false, &lock)) ok = fail(error, ENOMEM, "planning");
+        if (ok) ok = make_tables(host, &lock, made, error);
+        tables_settle(&host->tables, ok);
+        plan_free(&wanted);
+        plan_free(&lock);
         return ok;
 }
 
@@ -493,9 +646,19 @@ static bool holds_rules(const struct plan_state *ours, uint32_t mark)
         return false;
 }
 
+/* The mark that a kill switch in force lets out already. */
+static uint32_t lock_mark(const struct plan_state *ours)
+{
+        const struct plan_item *lock = plan_value(ours, PLAN_LOCK);
+
+        return lock ? lock->mark : 0;
+}
+
 bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error)
 {
         *error = (struct host_error){ 0 };
+        *mark = lock_mark(&host->journal.ours);
+        if (*mark) return true;
         for (uint32_t number = MARK_FIRST; number < MARK_FIRST + MARK_TRIES; number++) {
                 bool used = false;
                 int code =
@@ -528,6 +691,8 @@ static bool open_to_look(struct host *host, const char *link, const char *journa
         snprintf(host->journal.link, sizeof host->journal.link, "%s", link);
         host->journal.ifindex = ifindex;
         host->journal.netns = journal_netns();
+        snprintf(host->tables.link, sizeof host->tables.link, "%s", link);
+        host->tables.look = true;
         return true;
 }
 
@@ -550,11 +715,15 @@ static bool foresee_routes(struct change *change)
 static bool read_change(struct host *host, const struct host_state *want, struct change *change,
                         struct host_error *error)
 {
-        struct steps_link link = { .name = host->journal.link, .ifindex = host->journal.ifindex };
+        struct steps_link link = link_of(host);
+        bool here = link.ifindex;
 
         if (!wanted_state(host->netlink, link.ifindex, want, &change->wanted, error)) return false;
+        if (here && !want_tables(host, want, &change->wanted, error)) return false;
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change->wanted, &change->current);
         if (code) return fail(error, code, "reading the host's state");
+        /* only root may ask for tables; those of a link that is not there are made, or replaced at once */
+        if (!here && !want_tables(host, want, &change->wanted, error)) return false;
         return (prepare(host, change) && foresee_routes(change)) || fail(error, ENOMEM, "planning");
 }
 
@@ -566,8 +735,12 @@ static int print_change(const struct host *host, const struct change *change,
         char text[PLAN_COMMANDS_TEXT];
 
         for (size_t i = 0; i < count; i++) {
-                plan_commands(&steps[i], host->journal.link, text, sizeof text);
+                const char *table = steps[i].add ? tables_text(&host->tables, &steps[i].item) : NULL;
+                plan_commands(&steps[i], host->journal.link, text, sizeof text); /* of a table: up to its text */
                 print(arg, text);
+                if (!table) continue;
+                print(arg, table);
+                print(arg, "END\n");
         }
         bool ok = steps || fail(error, ENOMEM, "planning");
         free(steps);
@@ -585,6 +758,7 @@ int host_preview(const char *link, const char *journal, struct host_state *want,
         if (ok && want->mark_chosen && !want->fwmark) ok = host_choose_mark(&host, &want->fwmark, error);
         if (ok && read_change(&host, want, &change, error)) result = print_change(&host, &change, print, arg, error);
         free_change(&change);
+        tables_free(&host.tables);
         journal_free(&host.journal);
         if (host.netlink) netlink_close(host.netlink);
         free(host.path);

@@ -22,8 +22,9 @@ struct host_teller {
 };
 
 /* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link), and
- * `teller` (NULL: nobody) hears of it. EINVAL: the journal is damaged; EXDEV: it is of another network namespace, which
- * must be repaired there; when that one is gone, so is what the journal names, and it is removed. */
+ * `teller` (NULL: nobody) hears of it; but for a kill switch: that one stays in force, and the journal names it.
+ * EINVAL: the journal is damaged; EXDEV: it is of another network namespace, which must be repaired there; when that
+ * one is gone, so is what the journal names, and it is removed. */
 struct host *host_open(const char *link, const char *journal, const struct host_teller *teller,
                        struct host_error *error);
 void host_close(struct host *host); /* changes nothing */
@@ -33,8 +34,8 @@ void host_close(struct host *host); /* changes nothing */
 bool host_apply(struct host *host, const struct host_state *want, struct host_error *error);
 /* The mark, and so the table, of a default route when the config names none: the first number from MARK_FIRST up that
  * no route's table and no rule of the host uses (foreign, or another Adit link's), in IPv4 or IPv6; a number that this
- * link already holds rules for stays its own. Nothing is reserved: of two links that choose at the same time, the later
- * one's host_apply() fails with EEXIST and changes nothing; it may choose again. */
+ * link already holds rules for, or that its kill switch lets out, stays its own. Nothing is reserved: of two links that
+ * choose at the same time, the later one's host_apply() fails with EEXIST and changes nothing; it may choose again. */
 enum { MARK_FIRST = 51820 };
 bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error);
 
@@ -48,6 +49,19 @@ int host_preview(const char *link, const char *journal, struct host_state *want,
 /* Removes all that is ours, sets what was changed as it was, and removes the journal. Best effort: goes on after an
  * error, reports the first, and then leaves the journal for the next start. */
 bool host_undo(struct host *host, struct host_error *error);
+/* The same, but a kill switch stays in force and the journal keeps naming it: for an end that nobody asked for. */
+bool host_undo_to_lock(struct host *host, struct host_error *error);
+/* After host_open(): the kill switch that it left in force is lifted, and `teller` (NULL: nobody) hears of it. */
+bool host_lift(struct host *host, const struct host_teller *teller, struct host_error *error);
+
+/* Whether the journal names a kill switch of this link. */
+bool host_locked(const struct host *host);
+/* Puts the kill switch of want (with its mark) in force, and no more; the link need not be there. *made: it was not,
+ * or not whole. */
+bool host_lock(struct host *host, const struct host_state *want, bool *made, struct host_error *error);
+/* The nftables tables of `want`, which was applied, are made again if they are not there as they were made; *mended
+ * then. For whoever hears that another program changed the ruleset (nft_watch_open()). */
+bool host_guard(struct host *host, const struct host_state *want, bool *mended, struct host_error *error);
 /* The link's index, name and MTU now, and whether it is up; -ENODEV once it is elsewhere. The link is known by its
  * index since host_open(): a new name changes nothing. */
 int host_link(struct host *host, struct link_info *out);

@@ -110,60 +110,96 @@ uint64_t journal_netns(void)
         return stat("/proc/self/ns/net", &info) ? 0 : info.st_ino;
 }
 
-/* What is asked of the journals of other links. */
-struct question {
-        enum plan_kind kind;
-        struct plan_item *value;       /* out: a value of this kind as it was before; NULL: */
-        const struct plan_item *named; /* whether this is theirs */
-};
-
-static bool answers(const char *path, uint64_t netns, const struct question *question)
-{
-        struct journal journal;
-        const struct plan_item *value = NULL;
-        bool found = false;
-
-        if (journal_read(path, &journal)) return false;
-        if (journal.netns == netns && question->value) value = plan_value(&journal.before, question->kind);
-        else if (journal.netns == netns) found = plan_has(&journal.ours, question->named);
-        if (value) {
-                *question->value = *value;
-                found = true;
-        }
-        journal_free(&journal);
-        return found;
-}
-
-/* Of those in the folder of `path`, up to the first that says yes. */
-static bool ask_others(const char *path, uint64_t netns, const struct question *question)
+/* Of the journals of other links of that namespace, in the same folder; until `visit` answers false. */
+static void visit_others(const char *path, uint64_t netns, bool (*visit)(void *arg, const struct journal *other),
+                         void *arg)
 {
         char copy[PATH_MAX], other[PATH_MAX + NAME_MAX + 2];
         const char *slash = strrchr(path, '/');
         const char *own = slash ? slash + 1 : path;
         const char *ending = strrchr(own, '.');
         struct dirent *entry;
-        bool found = false;
+        bool more = true;
 
-        if (!ending || snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy) return false;
+        if (!ending || snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy) return;
         const char *folder = dirname(copy);
         DIR *dir = opendir(folder);
-        if (!dir) return false;
-        while (!found && (entry = readdir(dir))) {
+        if (!dir) return;
+        while (more && (entry = readdir(dir))) {
                 const char *its = strrchr(entry->d_name, '.');
+                struct journal journal;
                 if (!its || strcmp(its, ending) != 0 || strcmp(entry->d_name, own) == 0) continue;
                 snprintf(other, sizeof other, "%s/%s", folder, entry->d_name);
-                found = answers(other, netns, question);
+                if (journal_read(other, &journal)) continue;
+                if (journal.netns == netns) more = visit(arg, &journal);
+                journal_free(&journal);
         }
         closedir(dir);
-        return found;
+}
+
+struct search {
+        enum plan_kind kind;
+        struct plan_item *item;
+        bool found;
+};
+
+static bool find_value(void *arg, const struct journal *other)
+{
+        struct search *search = arg;
+        const struct plan_item *value = plan_value(&other->before, search->kind);
+
+        if (value) *search->item = *value;
+        search->found = value != NULL;
+        return !search->found;
 }
 
 bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
 {
-        return ask_others(path, netns, &(struct question){ .kind = kind, .value = item });
+        struct search search = { .kind = kind, .item = item };
+
+        visit_others(path, netns, find_value, &search);
+        return search.found;
+}
+
+struct named {
+        const struct plan_item *item;
+        bool found;
+};
+
+static bool find_item(void *arg, const struct journal *other)
+{
+        struct named *named = arg;
+
+        named->found = plan_has(&other->ours, named->item);
+        return !named->found;
 }
 
 bool journal_names(const char *path, uint64_t netns, const struct plan_item *item)
 {
-        return ask_others(path, netns, &(struct question){ .named = item });
+        struct named named = { .item = item };
+
+        visit_others(path, netns, find_item, &named);
+        return named.found;
+}
+
+struct marks {
+        uint32_t *list;
+        size_t count, max;
+};
+
+static bool take_mark(void *arg, const struct journal *other)
+{
+        struct marks *marks = arg;
+        const struct plan_item *lock = plan_value(&other->ours, PLAN_LOCK);
+
+        if (lock && lock->mark) marks->list[marks->count++] = lock->mark;
+        return marks->count < marks->max;
+}
+
+size_t journal_marks(const char *path, uint64_t netns, uint32_t *list, size_t max)
+{
+        struct marks marks = { list, 0, max };
+
+        visit_others(path, netns, take_mark, &marks);
+        return marks.count;
 }

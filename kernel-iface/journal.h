@@ -30,5 +30,7 @@ uint64_t journal_netns(void);
 bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item);
 /* Whether the journal of another link there names this item as its own. */
 bool journal_names(const char *path, uint64_t netns, const struct plan_item *item);
+/* The marks of the datagrams that the kill switches of other links of that namespace let out, at most `max`. */
+size_t journal_marks(const char *path, uint64_t netns, uint32_t *marks, size_t max);
 
 #endif

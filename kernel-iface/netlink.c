@@ -15,7 +15,7 @@ struct netlink *netlink_open(int *error)
 {
         struct netlink *netlink = calloc(1, sizeof *netlink);
 
-        *error = netlink ? transact_open(netlink) : -ENOMEM;
+        *error = netlink ? transact_open(netlink, NETLINK_ROUTE) : -ENOMEM;
         if (*error == 0) return netlink;
         free(netlink);
         return NULL;

@@ -1,6 +1,7 @@
 #include "kernel-iface/plan.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ int plan_compare(const struct plan_item *a, const struct plan_item *b)
         if (!order) order = compare_numbers(a->prefix.length, b->prefix.length);
         if (!order) order = compare_numbers(a->value, b->value);
         if (!order) order = compare_numbers(a->mark, b->mark);
+        if (!order) order = (a->digest > b->digest) - (a->digest < b->digest);
         return order;
 }
 
@@ -72,6 +74,11 @@ const struct plan_item *plan_value(const struct plan_state *state, enum plan_kin
         return NULL;
 }
 
+bool plan_is_table(enum plan_kind kind)
+{
+        return kind == PLAN_LOCK || kind == PLAN_GATEWAY;
+}
+
 static bool is_value(enum plan_kind kind)
 {
         return kind == PLAN_MTU || kind == PLAN_UP || kind == PLAN_VALID_MARK;
@@ -92,6 +99,7 @@ static bool gives_way(const struct plan_item *old, const struct plan_state *want
 
 static bool must_go(const struct plan_item *item, const struct plan_state *ours, const struct plan_state *wanted)
 {
+        if (plan_is_table(item->kind)) return !plan_value(wanted, item->kind);
         return !is_value(item->kind) && !plan_has(wanted, item) && plan_has(ours, item);
 }
 
@@ -128,13 +136,9 @@ bool plan_connected(const struct plan_item *address, struct plan_item *route)
 }
 
 static const char *const words[PLAN_KINDS] = {
-        [PLAN_ADDRESS] = "address",
-        [PLAN_MTU] = "mtu",
-        [PLAN_UP] = "up",
-        [PLAN_ROUTE] = "route",
-        [PLAN_THROW] = "throw",
-        [PLAN_RULES] = "rules",
-        [PLAN_VALID_MARK] = "src_valid_mark",
+        [PLAN_LOCK] = "lock",   [PLAN_GATEWAY] = "gateway", [PLAN_ADDRESS] = "address",
+        [PLAN_MTU] = "mtu",     [PLAN_UP] = "up",           [PLAN_ROUTE] = "route",
+        [PLAN_THROW] = "throw", [PLAN_RULES] = "rules",     [PLAN_VALID_MARK] = "src_valid_mark",
 };
 
 void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
@@ -149,6 +153,8 @@ void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
                          item->value);
         else if (item->kind == PLAN_RULES)
                 snprintf(text, PLAN_TEXT, "rules ipv%d mark %u table %u", version, item->mark, item->value);
+        else if (plan_is_table(item->kind))
+                snprintf(text, PLAN_TEXT, "%s mark %u text %016" PRIx64, words[item->kind], item->mark, item->digest);
         else snprintf(text, PLAN_TEXT, "%s %u", words[item->kind], item->value);
 }
 
@@ -183,6 +189,8 @@ bool plan_parse(struct plan_item *item, const char *text)
                 if (!end || (version != 4 && version != 6)) return false;
                 item->prefix.family = version == 6 ? AF_INET6 : AF_INET;
                 break;
+        case PLAN_LOCK:
+        case PLAN_GATEWAY: sscanf(text, "%*s mark %u text %16" SCNx64 "%n", &item->mark, &item->digest, &end); break;
         case PLAN_MTU:
         case PLAN_UP:
         case PLAN_VALID_MARK: sscanf(text, "%*s %u%n", &item->value, &end); break;

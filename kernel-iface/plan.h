@@ -7,6 +7,8 @@
 
 /* In the order of adding; removing goes the other way. */
 enum plan_kind {
+        PLAN_LOCK,    /* the table of the kill switch: in force before anything else, and lifted after all else */
+        PLAN_GATEWAY, /* the gateway's table. Of both there is one, which a new one replaces at once */
         PLAN_ADDRESS,
         PLAN_MTU, /* MTU, UP and VALID_MARK are one value each: set, never removed */
         PLAN_UP,
@@ -21,7 +23,8 @@ struct plan_item {
         enum plan_kind kind;
         struct prefix prefix; /* ADDRESS, ROUTE, THROW; RULES: its family alone */
         uint32_t value;       /* MTU, UP, VALID_MARK: the value; ROUTE, THROW, RULES: the table */
-        uint32_t mark;        /* RULES */
+        uint32_t mark;        /* RULES; LOCK: of the datagrams that it lets out */
+        uint64_t digest;      /* LOCK, GATEWAY: of the table's text; 0: somebody changed it */
 };
 
 struct plan_state {
@@ -34,6 +37,7 @@ struct plan_step {
         bool add; /* or set */
 };
 
+bool plan_is_table(enum plan_kind kind); /* LOCK, GATEWAY */
 int plan_compare(const struct plan_item *a, const struct plan_item *b);
 
 /* Appends; plan_sort() must follow. False: no memory. */
@@ -41,11 +45,12 @@ bool plan_add(struct plan_state *state, const struct plan_item *item);
 void plan_sort(struct plan_state *state);
 void plan_free(struct plan_state *state);
 bool plan_has(const struct plan_state *state, const struct plan_item *item);
-/* The one item of a kind that is a single value; NULL: none. */
+/* The one item of a kind that is a single value, or a table; NULL: none. */
 const struct plan_item *plan_value(const struct plan_state *state, enum plan_kind kind);
 
 /* The steps from `current` to `wanted` in order: everything wanted that is not there is added; of what is there and not
- * wanted, only `ours` is removed. `steps` has room for current->count + wanted->count. Answers how many there are. */
+ * wanted, only `ours` is removed (a table of our name and mark is ours). `steps` has room for current->count +
+ * wanted->count. Answers how many there are. */
 size_t plan_difference(const struct plan_state *current, const struct plan_state *ours, const struct plan_state *wanted,
                        struct plan_step *steps);
 

@@ -1,5 +1,6 @@
 #include "kernel-iface/plan_commands.h"
 
+#include "kernel-iface/firewall.h"
 #include "kernel-iface/netlink.h"
 
 #include <arpa/inet.h>
@@ -59,9 +60,20 @@ static size_t rules(const struct words *w)
                                 w->item->mark, RTPROT_ADIT);
 }
 
+/* The text of one that is added is not an item's to tell (firewall.h): it follows, and END. What was there is replaced
+ * at once, and need not have been there. */
+static size_t table(const struct words *w)
+{
+        char name[FIREWALL_NAME];
+
+        firewall_name(w->item->kind == PLAN_LOCK ? FIREWALL_LOCK : FIREWALL_GATEWAY, w->link, name);
+        if (*w->verb == 'd') return (size_t)snprintf(w->text, w->size, "nft delete table inet %s\n", name);
+        return (size_t)snprintf(w->text, w->size, "nft -f - <<'END'\ntable inet %s\ndelete table inet %s\n", name, name);
+}
+
 static size_t (*const kinds[PLAN_KINDS])(const struct words *w) = {
-        [PLAN_ADDRESS] = address, [PLAN_MTU] = mtu,           [PLAN_UP] = up,
-        [PLAN_ROUTE] = route,     [PLAN_THROW] = throw_route, [PLAN_VALID_MARK] = valid_mark,
+        [PLAN_LOCK] = table,  [PLAN_GATEWAY] = table, [PLAN_ADDRESS] = address,   [PLAN_MTU] = mtu,
+        [PLAN_UP] = up,       [PLAN_ROUTE] = route,   [PLAN_THROW] = throw_route, [PLAN_VALID_MARK] = valid_mark,
         [PLAN_RULES] = rules,
 };
 

@@ -1,6 +1,8 @@
 #include "kernel-iface/repair.h"
 
+#include "kernel-iface/firewall.h"
 #include "kernel-iface/journal.h"
+#include "kernel-iface/nft.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -52,8 +54,9 @@ bool repair_link(const char *link, const char *path, const struct host_teller *t
                 return false;
         }
         struct host *host = host_open(link, path, teller, error);
+        bool ok = host && host_lift(host, teller, error);
         host_close(host);
-        return host != NULL;
+        return ok;
 }
 
 /* ---- what nobody names ---------------------------------------------------------------------------------------------
@@ -107,7 +110,24 @@ static int add_throws(struct netlink *netlink, const char *path, struct plan_sta
         return error;
 }
 
-int repair_orphans(const char *journal, struct plan_state *out)
+/* Tables have their link's name. */
+static int add_tables(const char *link, struct plan_state *out)
+{
+        int error = 0;
+
+        for (enum firewall_table table = 0; !error && table < FIREWALL_TABLES; table++) {
+                struct plan_item item = { .kind = firewall_kind(table) };
+                struct nft_table found;
+                char name[FIREWALL_NAME];
+                firewall_name(table, link, name);
+                error = nft_read(name, FIREWALL_CHAIN, &found);
+                if (error == -EOPNOTSUPP) return 0;
+                if (!error && !strcmp(found.comment, "adit") && !plan_add(out, &item)) error = -ENOMEM;
+        }
+        return error;
+}
+
+int repair_orphans(const char *link, const char *journal, struct plan_state *out)
 {
         int error;
         struct netlink *netlink = netlink_open(&error);
@@ -116,6 +136,7 @@ int repair_orphans(const char *journal, struct plan_state *out)
         if (!netlink) return error;
         error = add_rules(netlink, journal, out);
         if (!error) error = add_throws(netlink, journal, out);
+        if (!error) error = add_tables(link, out);
         netlink_close(netlink);
         if (error) plan_free(out);
         else plan_sort(out);

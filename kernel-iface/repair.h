@@ -6,13 +6,13 @@
 #include "kernel-iface/host.h"
 #include "kernel-iface/plan.h"
 
-/* Undoes the journal, and removes the interface that it is of, should that be left. Without a journal there is nothing
- * to do. Errors as of host_open(). */
+/* Undoes the journal, a kill switch too, and removes the interface that it is of, should that be left. Without a
+ * journal there is nothing to do. Errors as of host_open(). */
 bool repair_link(const char *link, const char *journal, const struct host_teller *teller, struct host_error *error);
 
 /* What a damaged journal no longer tells, by our marks alone: rules and throw routes of this network namespace that no
- * journal in the folder of `journal` names. They may be of that link, and are for a person to judge. 0 or -errno; the
- * caller frees *out. */
-int repair_orphans(const char *journal, struct plan_state *out);
+ * journal in the folder of `journal` names, and the nftables tables of that link. They may be of that link, and are for
+ * a person to judge. 0 or -errno; the caller frees *out. */
+int repair_orphans(const char *link, const char *journal, struct plan_state *out);
 
 #endif

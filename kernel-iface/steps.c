@@ -155,6 +155,7 @@ int steps_read(struct netlink *netlink, struct steps_link *link, const struct pl
         *current = (struct plan_state){ 0 };
         int error = read_link(netlink, link, wanted, current);
 
+        if (!error) error = tables_read(link->tables, ours, wanted, current);
         if (!error) error = read_rules(netlink, ours, wanted, current);
         if (!error) error = read_rules(netlink, wanted, wanted, current);
         if (!error) error = read_throws(netlink, ours, ours, wanted, current);
@@ -231,6 +232,7 @@ static void explain(struct host_error *error, const struct steps_link *link, con
 bool steps_apply(struct netlink *netlink, const struct steps_link *link, const struct plan_step *step,
                  struct host_error *error)
 {
+        if (plan_is_table(step->item.kind)) return tables_apply(link->tables, step, error);
         int code = change(netlink, link, step);
 
         if (code == 0 || (!step->add && is_gone(code))) return true;

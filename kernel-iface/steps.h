@@ -4,13 +4,15 @@
 
 #include "kernel-iface/host.h"
 #include "kernel-iface/plan.h"
+#include "kernel-iface/tables.h"
 
 extern const char steps_valid_mark[]; /* the file of net.ipv4.conf.all.src_valid_mark */
 
 struct steps_link {
         const char *name; /* for messages */
         int ifindex;      /* in: of the link meant; 0: it is gone */
-        bool here;        /* out of steps_read() */
+        struct tables *tables;
+        bool here; /* out of steps_read() */
         bool up;
 };
 

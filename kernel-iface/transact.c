@@ -34,15 +34,19 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *arg
         return NL_STOP;
 }
 
-int transact_open(struct netlink *netlink)
+int transact_open(struct netlink *netlink, int protocol)
 {
-        int on = 1;
+        int on = 1, error = -ENOMEM;
 
         netlink->callbacks = nl_cb_alloc(NL_CB_CUSTOM);
         if (!netlink->callbacks) return -ENOMEM;
         netlink->socket = nl_socket_alloc();
         if (!netlink->socket) goto free_callbacks;
-        if (nl_connect(netlink->socket, NETLINK_ROUTE)) goto free_socket;
+        errno = 0;
+        if (nl_connect(netlink->socket, protocol)) {
+                if (errno) error = -errno; /* EPROTONOSUPPORT: this kernel does not have it */
+                goto free_socket;
+        }
         fcntl(nl_socket_get_fd(netlink->socket), F_SETFD, FD_CLOEXEC);
         /* Ask for each message's length first: a dump comes in pieces larger than libnl's first guess. */
         nl_socket_enable_msg_peek(netlink->socket);
@@ -58,7 +62,7 @@ free_socket:
         nl_socket_free(netlink->socket);
 free_callbacks:
         nl_cb_put(netlink->callbacks);
-        return -ENOMEM;
+        return error;
 }
 
 void transact_close(struct netlink *netlink)

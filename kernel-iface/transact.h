@@ -1,5 +1,5 @@
-/* One request to the kernel over rtnetlink and all its answers, with the kernel's own errno (libnl's codes fold several
- * into one). Inside this room only: netlink.c and rules.c are made of it. */
+/* One request to the kernel over netlink and all its answers, with the kernel's own errno (libnl's codes fold several
+ * into one). Inside this room only: netlink.c, rules.c and nft.c are made of it. */
 #ifndef KERNEL_IFACE_TRANSACT_H
 #define KERNEL_IFACE_TRANSACT_H
 
@@ -21,7 +21,7 @@ struct netlink {
         bool done;
 };
 
-int transact_open(struct netlink *netlink); /* 0 or -errno */
+int transact_open(struct netlink *netlink, int protocol); /* NETLINK_ROUTE or NETLINK_NETFILTER; 0 or -errno */
 void transact_close(struct netlink *netlink);
 
 /* A message with its fixed header; NULL: no memory. The caller appends attributes. */

@@ -40,6 +40,15 @@ static bool swallows_endpoint(const struct conf *conf)
         return false;
 }
 
+/* 0.0.0.0/1 and its other half are one, too. */
+static bool has_default_route(const struct conf *conf)
+{
+        for (const struct conf_peer *peer = conf->peers; peer; peer = peer->next)
+                for (const struct conf_prefix *allowed = peer->allowed_ips; allowed; allowed = allowed->next)
+                        if (allowed->prefix.length <= 1) return true;
+        return false;
+}
+
 const char *conf_remark(const struct conf *conf, unsigned *cursor)
 {
         struct key own;
@@ -48,14 +57,19 @@ const char *conf_remark(const struct conf *conf, unsigned *cursor)
                 const char *what;
         } keys[] = {
                 { conf->dns, "DNS is not set by this version; set it yourself" },
-                { conf->kill_switch, "KillSwitch is not done by this version" },
                 { conf->masquerade || conf->forward, "Masquerade and Forward are not done by this version" },
                 { conf->flags & CONF_SAVE_CONFIG,
                   "SaveConfig is not done by this version; save the link with: adit save" },
                 { swallows_endpoint(conf), "a peer's Endpoint lies in its own AllowedIPs: the route would lead the "
                                            "tunnel into itself; leave that "
                                            "prefix out, or the endpoint by ExcludedIPs" },
-                { conf->excluded && conf->table == TABLE_OFF,
+                { conf->kill_switch && !has_default_route(conf), "KillSwitch without a default route in AllowedIPs: "
+                                                                 "what they do not name, and ExcludedIPs does not, is "
+                                                                 "not reached at all" },
+                { conf->kill_switch && conf->masquerade,
+                  "KillSwitch with Masquerade: what comes through the link goes on only to networks that Forward or "
+                  "ExcludedIPs names" },
+                { conf->excluded && conf->table == TABLE_OFF && !conf->kill_switch,
                   "ExcludedIPs does nothing with Table = off: there are no routes to leave it out of" },
                 { conf_public_key(conf, &own) && conf_peer_find(conf, &own),
                   "a [Peer] has this link's own public key, and is left out; a peer has another" },

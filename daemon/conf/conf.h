@@ -140,7 +140,7 @@ void conf_format(const struct conf *conf, struct writer *out);
 
 /* Fills host_state from a tunnel.conf: managed, addresses, routes (every allowed IP, none twice), what is excluded of
  * them (none twice; who applies them takes it out), endpoints, fwmark, DNS (its texts are the conf's), kill switch and
- * gateway. A default route needs a mark if Table is
+ * gateway. A kill switch needs a mark, and so does a default route if Table is
  * automatic; when none is configured, mark_chosen is set and fwmark left 0, for the keeper to choose. A peer with the
  * link's own public key, where that is known, adds nothing. With Table=off the routes are listed, too: who applies them
  * looks at `table`. False: the pool is full. */

@@ -138,7 +138,8 @@ bool conf_host_state(const struct conf *conf, struct host_state *out, struct poo
             !collect(conf->forwards, &host.forwards, &host.forward_count, pool) || !collect_dns(conf, &host, pool) ||
             !collect_routes(conf, own, &host, pool) || !collect_endpoints(conf, own, &host, pool))
                 return false;
-        host.mark_chosen = !host.fwmark && host.table == TABLE_AUTO && has_default_route(&host);
+        bool needs_mark = host.kill_switch || (host.table == TABLE_AUTO && has_default_route(&host));
+        host.mark_chosen = !host.fwmark && needs_mark;
         *out = host;
         return true;
 }

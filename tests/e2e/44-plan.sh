@@ -6,7 +6,7 @@
 #   d e0 192.0.2.1 ----- e1 192.0.2.2 b            the commands
 . "$(dirname "$0")/lib.sh"
 [ -x "$ADIT" ] || bail "$ADIT is missing: make"
-needs setpriv unshare
+needs nft setpriv unshare
 
 spaces a b d
 cable a e0 192.0.2.1/24,2001:db8::1/64 b e0 192.0.2.2/24
@@ -37,6 +37,7 @@ host() { # SPACE: but for the interfaces' numbers, and what comes when it likes
         ip -n "$SPACE$1" addr | sed -E '/valid_lft|fe80|link\//d; s/^[0-9]+: //; s/@if[0-9]+//; s/ link-netns .*//; s/ qlen .*//'
         for family in -4 -6; do ip -n "$SPACE$1" $family rule; ip -n "$SPACE$1" $family route show table all; done | sed -E '/fe80/d' | sort
         on "$1" sysctl net.ipv4.conf.all.src_valid_mark
+        on "$1" nft list ruleset
 }
 untouched=$(host a)
 is "(both hosts are the same)" "$untouched" "$(host d)"
@@ -44,10 +45,10 @@ is "(both hosts are the same)" "$untouched" "$(host d)"
 echo "# ---- dry run: the same host"
 typed() { # NAME
         ok "$1: dry run" adit up --dry-run "$FILE"
-        grep -E '^(ip|sysctl|nft|wg set [^ ]+ fwmark) ' "$TMP/out" >"$TMP/commands"
+        grep -vE '^(aditd|wg set [^ ]+ (peer|listen-port)|# the private key:) ' "$TMP/out" >"$TMP/commands"
         is "$1: nothing was changed" "$(host a)" "$untouched"
         ok "$1: the same for who is not root" on a setpriv --reuid 65534 --clear-groups --inh-caps=-all "$ADIT" up --dry-run "$TMP/readable/$A.conf"
-        is "$1: to the letter" "$(grep -E '^(ip|sysctl|nft|wg set [^ ]+ fwmark) ' "$TMP/out")" "$(cat "$TMP/commands")"
+        is "$1: to the letter" "$(grep -vE '^(aditd|wg set [^ ]+ (peer|listen-port)|# the private key:) ' "$TMP/out")" "$(cat "$TMP/commands")"
         must adit up "$FILE"
         wanted=$(host a; on a wg show "$A" fwmark)
         must adit down "$A" # both folders of sockets are everybody's: one of a name at a time
@@ -57,6 +58,7 @@ typed() { # NAME
         must ip -n "${SPACE}d" link del "$A"
         wait_for 5 gone "/run/adit/$A.sock"
         must on d sysctl -qw net.ipv4.conf.all.src_valid_mark=0
+        must on d nft flush ruleset
         for family in -4 -6; do
                 ip -n "${SPACE}d" $family rule | sed -nE 's/^([0-9]+):.*fwmark.*/\1/p' | while read -r pref; do ip -n "${SPACE}d" $family rule del pref "$pref"; done
                 ip -n "${SPACE}d" $family route show table all type throw | sed 's/proto.*//' | while read -r words; do ip -n "${SPACE}d" $family route del $words; done
@@ -74,6 +76,9 @@ typed "split"
 write "10.9.0.1/24, 10.9.0.7/24, fd09::1/128, 10.8.0.1/32" "0.0.0.0/0, ::/0, 10.9.0.0/24, fd09::1/128, 10.1.0.0/16" "ExcludedIPs = 198.51.100.0/24, 10.1.7.0/24, 2001:db8:66::/48"
 open_copy
 typed "full"
+write "10.9.0.1/24, fd09::1/64" "0.0.0.0/0, ::/0" "ExcludedIPs = 198.51.100.0/24" "KillSwitch = yes"
+open_copy
+typed "kill switch"
 write "10.9.0.1/24" "0.0.0.0/0, 10.1.0.0/16" "MTU = 1300" "Table = 77" "FwMark = 0x1234"
 open_copy
 typed "a table by number"
@@ -154,6 +159,18 @@ like "and get its routes" "$(lines)" "^ip -4 route add 10.1.0.0/16 dev $A proto 
 must adit reload "$A"
 diffs "reloaded" 0
 
+sed 's/^MTU/KillSwitch = yes\n&/' "$FILE" >"$TMP/locked.conf"
+chmod 600 "$TMP/locked.conf"
+diffs "a kill switch" 1 "$TMP/locked.conf"
+like "its table first" "$(head -n 2 "$TMP/diff" | paste -sd ' ')" "^nft -f - <<'END' table inet adit-lock-$A\$"
+cp "$FILE" "$TMP/keep" && cp "$TMP/locked.conf" "$FILE"
+must adit reload "$A"
+diffs "in force" 0
+cp "$TMP/keep" "$FILE"
+diffs "to be lifted" 1
+is "last of all" "$(cat "$TMP/diff")" "nft delete table inet adit-lock-$A"
+must adit reload "$A"
+diffs "lifted" 0
 cp "$FILE" "$TMP/other.conf"
 must sed -i "s|^Name.*|Name = rome|; s|^PrivateKey = .*|PrivateKey = $KEY_c|" "$TMP/other.conf"
 diffs "another file" 1 "$TMP/other.conf"

@@ -9,6 +9,7 @@
     tool.py scan PID               stdin: needles, one in hex a line; which lie in the memory of the process
     tool.py faults FILE            the table that faults.so left: "NAME COUNT" a line
     tool.py meddle PORT TO-PORT COUNT   passes COUNT datagrams on, loses 4, changes 5, delays 3 and doubles 2 of each 100
+    tool.py chatter ADDRESS...     DNS queries, other datagrams and TCP connections to each, every 2 ms, whatever becomes of them
     tool.py relay                  see Relay
 """
 import hashlib
@@ -105,6 +106,23 @@ def nameserver(address, zone):
             records = b"".join(b"\xc0\x0c" + kind + b"\0\1\0\0\0\1" + len(one).to_bytes(2, "big") + one for one in found)
             header = query[:2] + b"\x81\x80\0\1" + len(found).to_bytes(2, "big") + bytes(4)
             sock.sendto(header + question + records, asker)
+
+
+def chatter(*addresses):
+    query = struct.pack(">6H", 1, 0x100, 1, 0, 0, 0) + b"\x06secret\x07example\x00" + struct.pack(">2H", 1, 1)
+    udp = {family: socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)}
+    while True:
+        for address in addresses:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            for port in 53, 9:
+                try:
+                    udp[family].sendto(query, socket.MSG_DONTWAIT, (address, port))
+                except OSError:
+                    pass
+            with socket.socket(family) as tcp:
+                tcp.setblocking(False)
+                tcp.connect_ex((address, 80))
+        time.sleep(0.002)
 
 
 def scan(pid):
@@ -307,4 +325,4 @@ if __name__ == "__main__":
         Relay(*arguments).run()
     else:
         {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan, "faults": faults,
-         "meddle": meddle}[verb](*arguments)
+         "meddle": meddle, "chatter": chatter}[verb](*arguments)

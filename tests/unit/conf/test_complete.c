@@ -97,6 +97,40 @@ static void test_swallowed_endpoint(void **state)
         }
 }
 
+/* What of a kill switch surprises. */
+static void test_remarks_on_a_kill_switch(void **state)
+{
+        static const struct {
+                const char *interface, *allowed, *said;
+        } rows[] = {
+                { "", "10.0.0.0/8", NULL },
+                { "KillSwitch = yes\n", "0.0.0.0/0", NULL },
+                { "KillSwitch = yes\n", "::/0", NULL },
+                { "KillSwitch = yes\n", "0.0.0.0/1, 128.0.0.0/1", NULL },
+                { "KillSwitch = yes\n", "10.0.0.0/8", "KillSwitch without a default route" },
+                { "KillSwitch = yes\nExcludedIPs = 10.1.0.0/16\nTable = off\n", "0.0.0.0/0", NULL },
+                { "ExcludedIPs = 10.1.0.0/16\nTable = off\n", "0.0.0.0/0",
+                  "ExcludedIPs does nothing with Table = off" },
+        };
+        char text[512];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                struct conf_error error;
+                unsigned cursor = 0;
+                snprintf(text, sizeof text,
+                         "[Interface]\n%s[Peer]\nPublicKey = F+LLfdrID7W4GrWjMjbyOfLyTZM8v8MO1kiHYqzfW1c=\n"
+                         "AllowedIPs = %s\n",
+                         rows[i].interface, rows[i].allowed);
+                pool_reset(&pool);
+                assert_true(conf_parse(&conf, &pool, text, strlen(text), &error));
+                const char *said = conf_remark(&conf, &cursor);
+                bool right = rows[i].said ? said && !strncmp(said, rows[i].said, strlen(rows[i].said)) : !said;
+                if (!right) fail_msg("row %zu: %s", i, said ? said : "nothing");
+                assert_null(conf_remark(&conf, &cursor));
+        }
+}
+
 static void test_mtu_and_ipv6(void **state)
 {
         static const char TEXT[] = "[Interface]\nAddress = 10.0.0.1/24, fd00::1/64\nMTU = 1279\n";
@@ -118,6 +152,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_complete_names_every_default),
                 cmocka_unit_test(test_swallowed_endpoint),
+                cmocka_unit_test(test_remarks_on_a_kill_switch),
                 cmocka_unit_test(test_mtu_and_ipv6),
                 cmocka_unit_test(test_not_applied_names_what_the_file_asks_for),
                 cmocka_unit_test(test_swallowed_endpoint),

@@ -68,6 +68,10 @@ static void test_fwmark(void **state)
                 { "[Interface]\nExcludedIPs=::/0\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0, ::/0", 0, true },
                 { "[Interface]\nExcludedIPs=::/0, 0.0.0.0/0\n" PEER(KEY_B) "AllowedIPs=0.0.0.0/0, ::/0", 0, false },
                 { "[Interface]\nTable=main\n" PEER(KEY_B) "AllowedIPs=::/0", 0, false },
+                { "[Interface]\nKillSwitch=yes\n" PEER(KEY_B) "AllowedIPs=10.0.0.0/8", 0, true },
+                { "[Interface]\nKillSwitch=yes\nTable=off\n" PEER(KEY_B) "AllowedIPs=::/0", 0, true },
+                { "[Interface]\nKillSwitch=yes\nFwMark=7\n" PEER(KEY_B) "AllowedIPs=::/0", 7, false },
+                { "[Interface]\nKillSwitch=no\n" PEER(KEY_B) "AllowedIPs=10.0.0.0/8", 0, false },
                 { "[Interface]\nTable=off\nFwMark=9\n" PEER(KEY_B) "AllowedIPs=::/0", 9, false },
         };
 

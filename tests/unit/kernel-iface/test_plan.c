@@ -28,6 +28,11 @@ static struct plan_item draw_item(void)
         struct plan_item item = { .kind = draw(PLAN_KINDS) };
 
         switch (item.kind) {
+        case PLAN_LOCK:
+        case PLAN_GATEWAY:
+                item.digest = draw(3) + 0xfedcba9876543210;
+                item.mark = draw(2);
+                break;
         case PLAN_ADDRESS:
         case PLAN_ROUTE:
         case PLAN_THROW:
@@ -50,12 +55,18 @@ static bool is_value(enum plan_kind kind)
         return kind == PLAN_MTU || kind == PLAN_UP || kind == PLAN_VALID_MARK;
 }
 
+/* There is one of them at most, and a new one takes its place. */
+static bool is_single(enum plan_kind kind)
+{
+        return is_value(kind) || plan_is_table(kind);
+}
+
 static void draw_state(struct plan_state *state, uint32_t most)
 {
         *state = (struct plan_state){ 0 };
         for (uint32_t n = draw(most); n > 0; n--) {
                 struct plan_item item = draw_item();
-                if (is_value(item.kind) && plan_value(state, item.kind)) continue;
+                if (is_single(item.kind) && plan_value(state, item.kind)) continue;
                 assert_true(plan_add(state, &item));
         }
         plan_sort(state);
@@ -74,11 +85,11 @@ static void model_apply(struct plan_item *list, size_t *count, const struct plan
         const struct plan_item *item = &step->item;
 
         for (size_t i = 0; i < *count; i++) {
-                bool same = is_value(item->kind) ? list[i].kind == item->kind : plan_compare(&list[i], item) == 0;
+                bool same = is_single(item->kind) ? list[i].kind == item->kind : plan_compare(&list[i], item) == 0;
                 bool clash = step->add && item->kind == PLAN_ADDRESS && list[i].kind == PLAN_ADDRESS &&
                              item->prefix.family == AF_INET6 && list[i].prefix.family == AF_INET6 &&
                              memcmp(item->prefix.bytes, list[i].prefix.bytes, 16) == 0;
-                if (is_value(item->kind) && same) {
+                if (is_single(item->kind) && step->add && same) {
                         list[i] = *item;
                         return;
                 }
@@ -135,12 +146,15 @@ static void test_against_model(void **state)
                 for (size_t i = 0; i < wanted.count; i++)
                         due += !model_has(current.items, current.count, &wanted.items[i]);
                 for (size_t i = 0; i < current.count; i++)
-                        due += !is_value(current.items[i].kind) &&
-                               !model_has(wanted.items, wanted.count, &current.items[i]) &&
-                               model_has(ours.items, ours.count, &current.items[i]);
+                        due += plan_is_table(current.items[i].kind)
+                                       ? !plan_value(&wanted, current.items[i].kind)
+                                       : !is_value(current.items[i].kind) &&
+                                                 !model_has(wanted.items, wanted.count, &current.items[i]) &&
+                                                 model_has(ours.items, ours.count, &current.items[i]);
                 assert_int_equal(n, due);
                 for (size_t i = 0; i < n; i++) {
-                        if (!steps[i].add) assert_true(model_has(ours.items, ours.count, &steps[i].item));
+                        if (!steps[i].add && !plan_is_table(steps[i].item.kind))
+                                assert_true(model_has(ours.items, ours.count, &steps[i].item));
                         if (!steps[i].add) assert_false(model_has(wanted.items, wanted.count, &steps[i].item));
                         if (steps[i].add) assert_false(model_has(current.items, current.count, &steps[i].item));
                         bool early = !steps[i].add && steps[i].item.kind == PLAN_ADDRESS;
@@ -168,6 +182,8 @@ static void test_nothing_from_the_same(void **state)
 static void test_texts(void **state)
 {
         static const char *const rows[] = {
+                "lock mark 51820 text 0123456789abcdef",
+                "gateway mark 0 text ffffffffffffffff",
                 "address 10.0.0.1/24",
                 "address fd00::1/64",
                 "mtu 1420",
@@ -182,6 +198,11 @@ static void test_texts(void **state)
         };
         static const char *const wrong[] = {
                 "",
+                "lock",
+                "lock mark 51820",
+                "lock mark 51820 text",
+                "lock mark 51820 text xyz",
+                "gateway mark 1 text 0123456789abcdef0",
                 "address",
                 "address 10.0.0.1",
                 "address 10.0.0.1/33",
@@ -256,6 +277,15 @@ static void test_journal(void **state)
         assert_int_equal(item.value, 0);
         assert_false(journal_shared(path, 5, PLAN_MTU, &item));
         assert_false(journal_shared(path, 6, PLAN_VALID_MARK, &item)); /* of another network namespace */
+        uint32_t marks[2] = { 0 };
+        assert_int_equal(journal_marks(path, 5, marks, 2), 0);
+        plan_add(&second.ours, &(struct plan_item){ .kind = PLAN_LOCK, .mark = 77, .digest = 5 });
+        assert_int_equal(journal_write(other, &second), 0);
+        assert_int_equal(journal_marks(path, 5, marks, 2), 1);
+        assert_int_equal(marks[0], 77);
+        assert_int_equal(journal_marks(path, 6, marks, 2), 0);
+        const struct plan_item *lock = plan_value(&out.ours, PLAN_LOCK);
+        assert_int_equal(journal_marks(other, 5, marks, 2), lock && lock->mark);
         plan_free(&out.before);
         assert_int_equal(journal_write(path, &out), 0);
         assert_false(journal_shared(other, 5, PLAN_VALID_MARK, &item)); /* its own does not count */

@@ -15,6 +15,10 @@ static const struct {
         bool add;
         const char *commands;
 } rows[] = {
+        { "lock mark 7 text 00000000000000ff", true,
+          "nft -f - <<'END'\ntable inet adit-lock-wg0\ndelete table inet adit-lock-wg0\n" }, /* and its text */
+        { "lock mark 7 text 00000000000000ff", false, "nft delete table inet adit-lock-wg0\n" },
+        { "gateway mark 0 text 00000000000000ff", false, "nft delete table inet adit-gate-wg0\n" },
         { "address 10.9.0.1/24", true, "ip address add 10.9.0.1/24 dev wg0\n" },
         { "address fd09::1/64", false, "ip address del fd09::1/64 dev wg0\n" },
         { "mtu 1420", true, "ip link set dev wg0 mtu 1420\n" },

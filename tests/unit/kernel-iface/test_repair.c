@@ -228,7 +228,7 @@ static void test_a_damaged_journal(void **state)
         assert_string_equal(after, dirty);
 
         /* not the other link's, and not what bears no mark of ours */
-        assert_int_equal(repair_orphans(journal, &orphans), 0);
+        assert_int_equal(repair_orphans("wgt", journal, &orphans), 0);
         assert_int_equal(orphans.count, 2);
         plan_print(&orphans.items[0], text);
         assert_string_equal(text, "throw fd66::/64 table 77");
@@ -238,7 +238,7 @@ static void test_a_damaged_journal(void **state)
 
         write_file(journal, "wgt", 99, journal_netns(), names_it);
         repair();
-        assert_int_equal(repair_orphans(journal, &orphans), 0);
+        assert_int_equal(repair_orphans("wgt", journal, &orphans), 0);
         assert_int_equal(orphans.count, 0);
         plan_free(&orphans);
         assert_int_equal(shell("ip rule del fwmark 79 table 79 && ip rule del not fwmark 78 table 78", NULL, 0), 0);

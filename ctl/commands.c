@@ -36,7 +36,8 @@ const struct command commands[] = {
           "brought up; when a PostUp fails, it is taken down again. A file with commands, and the folders it lies in, "
           "must\n"
           "belong to root and be writable by nobody else.\n\n"
-          "  --dry-run   print what would be done, in its order, as commands that a person could type; change nothing\n\n"
+          "  --dry-run   print what would be done, in its order, as commands that a person could type; change "
+          "nothing\n\n"
           "Examples:\n"
           "  adit up wg0            /etc/adit/wg0.conf, or /etc/wireguard/wg0.conf\n"
           "  adit up ./tunnel.conf  the link 'tunnel'\n",
@@ -53,7 +54,8 @@ const struct command commands[] = {
           "  adit down wg0\n",
           command_down },
         { "diff", "NAME [FILE]", "Show what a reload would change",
-          "By the file that the link came up from, or FILE: what was edited there, what was changed on the running link,\n"
+          "By the file that the link came up from, or FILE: what was edited there, what was changed on the running "
+          "link,\n"
           "and what others removed from this host since; as commands that a person could type, in the order in which\n"
           "they would be carried out. Keys are not shown: a line says that one changes. Changes nothing.\n\n"
           "Examples:\n"
@@ -63,9 +65,11 @@ const struct command commands[] = {
           "4 permission denied.\n",
           command_diff },
         { "repair", "[NAME] [--all]", "Undo what a killed link left on this host",
-          "Rules, routes, kernel settings and sockets that aditd had no time to put back: afterwards this host is as it\n"
+          "Rules, routes, kernel settings and sockets that aditd had no time to put back: afterwards this host is as "
+          "it\n"
           "was before the link came up. Says each thing that it undoes. Also the next adit up of that link does it.\n"
-          "Without NAME: of all links that left something. A link that is up is not touched, and with its NAME refused.\n"
+          "Without NAME: of all links that left something. A link that is up is not touched, and with its NAME "
+          "refused.\n"
           "When nothing was left, that is said, and the exit status is 0.\n"
           "What a link left in another network namespace is repaired there.\n\n"
           "  --all   the same as no NAME\n\n"
@@ -105,6 +109,7 @@ const struct command commands[] = {
           "    mtu_configured (null: automatic), workers, workers_configured (null: automatic), table (\"auto\", "
           "\"off\" or a number),\n"
           "    addresses [prefix...], routes [prefix...], excluded_ips [prefix...] (kept out of the routes),\n"
+          "    dns [text...], dns_by (/etc/resolv.conf, systemd-resolved or resolvconf),\n"
           "    drops {reason: packets}, peers [PEER...]; and PEER has\n"
           "    public_key, name (or null), endpoint (where it is now, or null), endpoint_configured (host:port or "
           "null),\n"

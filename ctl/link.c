@@ -5,6 +5,7 @@
 #include "ctl/config.h"
 #include "ctl/hooks.h"
 #include "ctl/live.h"
+#include "ctl/resolvconf.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -168,14 +169,15 @@ static int start_aditd(const char *path)
 }
 
 /* As wg-quick: a PreUp that fails ends it, and one that fails after all is set takes the link down again. */
-static int up_with_hooks(const char *path, const struct hooks *hooks)
+static int up_with_hooks(const char *path, const struct hooks *hooks, struct pool *pool)
 {
         int status = hooks_run(hooks, HOOK_PRE_UP);
 
         if (status) return complain(status, "the link was not brought up");
         status = start_aditd(path);
         if (status) return status;
-        status = hooks_run(hooks, HOOK_POST_UP);
+        if (resolvconf_serves(pool, hooks->name)) status = resolvconf_set(pool, hooks->name);
+        if (!status) status = hooks_run(hooks, HOOK_POST_UP);
         if (!status) return STATUS_OK;
         if (take_down(hooks->name) == STATUS_OK) complain(0, "the link was taken down again");
         return status;
@@ -203,7 +205,7 @@ int command_up(const struct command *self, int argc, char **argv, struct pool *p
         nothing_changed(status);
         pool_reset(pool); /* no key of ours stays while aditd starts */
         sodium_memzero(&config.conf, sizeof config.conf);
-        if (!status) status = up_with_hooks(config.path, &hooks);
+        if (!status) status = up_with_hooks(config.path, &hooks, pool);
         hooks_fini(&hooks);
         sodium_memzero(&config, sizeof config);
         return status;
@@ -241,14 +243,17 @@ static int down_hooks(struct hooks *out, struct pool *pool, const char *name, co
         return status;
 }
 
-static int down_with_hooks(const struct hooks *hooks, const char *name)
+static int down_with_hooks(const struct hooks *hooks, const char *name, struct pool *pool)
 {
-        int status = hooks_run(hooks, HOOK_PRE_DOWN);
+        int named = STATUS_OK, status = hooks_run(hooks, HOOK_PRE_DOWN);
+        bool with_resolvconf = resolvconf_serves(pool, name);
 
         if (status) return complain(status, "%s: the link was left up", name);
         status = take_down(name);
         if (status) return status;
+        if (with_resolvconf) named = resolvconf_clear(name);
         status = hooks_run(hooks, HOOK_POST_DOWN);
+        if (!status) status = named;
         return status ? complain(status, "%s: the link is down", name) : STATUS_OK;
 }
 
@@ -281,7 +286,7 @@ int command_down(const struct command *self, int argc, char **argv, struct pool 
         if (!status) status = live_path(path, name);
         if (!status) status = root_check("down");
         if (!status && *path) skipped = down_hooks(&hooks, pool, name, path);
-        if (!status) status = down_with_hooks(&hooks, name);
+        if (!status) status = down_with_hooks(&hooks, name, pool);
         hooks_fini(&hooks);
         return status ? status : skipped;
 }
@@ -345,13 +350,20 @@ static int reload_source(const char **source, char path[CONTROL_TEXT])
         return status;
 }
 
+/* What resolvconf was given before, it gets anew, or loses. */
+static int follow_names(struct pool *pool, const char *name, bool served)
+{
+        if (resolvconf_serves(pool, name)) return resolvconf_set(pool, name);
+        return served ? resolvconf_clear(name) : STATUS_OK;
+}
+
 int command_reload(const struct command *self, int argc, char **argv, struct pool *pool)
 {
         struct config config = { 0 };
         struct host_state host = { 0 };
         char path[CONTROL_TEXT] = "";
         const char *source;
-        bool again = false;
+        bool again = false, served = false;
         int status = options_parse(self, NULL, 1, 1, &argc, &argv);
 
         if (status != OPTIONS_PROCEED) return status;
@@ -362,12 +374,14 @@ int command_reload(const struct command *self, int argc, char **argv, struct poo
         if (!status && !conf_host_state(&config.conf, &host, pool)) status = complain_memory();
         if (!status) {
                 conf_make_complete(&config.conf);
+                served = resolvconf_serves(pool, config.name);
                 status = live_apply(config.name, 0, &host, &config.conf, &again);
         }
         if (!status && again)
                 status = complain(STATUS_FAILED, "%s: the link is being changed by others; try again", config.name);
         nothing_changed(status);
         if (!status) remark_hooks(&config);
+        if (!status && !again) status = follow_names(pool, config.name, served);
         sodium_memzero(&config, sizeof config);
         return status;
 }

@@ -235,6 +235,17 @@ static void print_prefixes(const char *name, const struct prefix *list, size_t c
                 print_field(i ? "" : name, prefix_format(&list[i], text));
 }
 
+/* "10.9.0.53, ~corp.example (systemd-resolved)" */
+static void print_dns(const struct host_state *host)
+{
+        if (!host->dns_count) return;
+        printf("  ");
+        print_styled(DIM, "DNS", 13);
+        for (size_t i = 0; i < host->dns_count; i++)
+                printf("%s%s%s", i ? ", " : "", host->dns[i].kind == DNS_ROUTE_DOMAIN ? "~" : "", host->dns[i].text);
+        printf(host->dns_means == DNS_BY_NOBODY ? "\n" : " (%s)\n", dns_means_format(host->dns_means));
+}
+
 static void print_interface(const struct live *live)
 {
         const struct conf *conf = &live->conf;
@@ -261,6 +272,7 @@ static void print_interface(const struct live *live)
                 snprintf(text, sizeof text, "%u (%u asked for)", conf->workers_at_work, conf->workers);
         else snprintf(text, sizeof text, "%u%s", conf->workers_at_work, conf->workers ? "" : " (automatic)");
         if (conf->workers_at_work) print_field("workers", text);
+        print_dns(&live->host);
         if (live->host.kill_switch) print_field("kill switch", "in force");
         if (!live->host.managed) print_field("host state", "not adit's: addresses and routes are set by others");
         if (*live->path) print_field("config", live->path);

@@ -122,6 +122,16 @@ static json_t *table(int64_t value)
         return value == TABLE_OFF ? json_string("off") : json_integer(value);
 }
 
+static json_t *dns_array(const struct host_state *host)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < host->dns_count; i++)
+                json_array_append_new(array, json_sprintf("%s%s", host->dns[i].kind == DNS_ROUTE_DOMAIN ? "~" : "",
+                                                          host->dns[i].text));
+        return array;
+}
+
 static json_t *drops(const struct conf *conf)
 {
         json_t *object = json_object();
@@ -153,6 +163,10 @@ json_t *show_json_link(const struct live *live)
         json_object_set_new(object, "addresses", prefix_array(host->addresses, host->address_count));
         json_object_set_new(object, "routes", prefix_array(host->routes, host->route_count));
         json_object_set_new(object, "excluded_ips", prefix_array(host->excluded, host->excluded_count));
+        json_object_set_new(object, "dns", dns_array(host));
+        json_object_set_new(object, "dns_by",
+                            host->dns_means == DNS_BY_NOBODY ? json_null()
+                                                             : json_string(dns_means_format(host->dns_means)));
         json_object_set_new(object, "kill_switch", json_boolean(host->kill_switch));
         json_object_set_new(object, "peers", show_json_peers(live));
         json_object_set_new(object, "drops", drops(&live->conf));

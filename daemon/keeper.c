@@ -132,7 +132,9 @@ static void on_files(struct keeper *keeper)
                 const struct inotify_event *event;
                 for (const char *at = events; at < events + got; at += sizeof *event + event->len) {
                         event = (const struct inotify_event *)(const void *)at;
-                        if (event->mask & (IN_MODIFY | IN_Q_OVERFLOW)) drift_suspect(keeper);
+                        bool named = event->len && !strcmp(event->name, HOST_WATCH_NAME);
+                        if (named) host_watch_values(keeper->files);
+                        if (named || event->mask & (IN_MODIFY | IN_Q_OVERFLOW)) drift_written(keeper);
                 }
         }
         for (int i = 0; i < 2; i++) {

@@ -230,6 +230,7 @@ static void committed(struct keeper *keeper, const struct ipc_message *message)
                 return;
         }
         keeper->current = keeper->transaction.wanted;
+        keeper->current.dns_means = host_dns_means(keeper->host, &keeper->current);
         keeper->current_pool = !keeper->current_pool;
         keeper->generation++;
         names_set(keeper, &keeper->current, whole);

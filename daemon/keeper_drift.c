@@ -57,6 +57,18 @@ void drift_lost(const struct netlink_loss *loss, void *arg)
         drift_suspect(keeper);
 }
 
+void drift_written(struct keeper *keeper)
+{
+        struct drift *drift = &keeper->drift;
+        uint64_t now = keeper_now();
+
+        drift_suspect(keeper);
+        if ((drift->told_dns && now < drift->told_dns + QUIET_MS * ms) || !host_dns_lost(keeper->host)) return;
+        drift->told_dns = now;
+        log_print(LOG_WARNING, "/etc/resolv.conf: another program wrote it; the link's servers are put back, and what "
+                               "was written comes back when the link goes down");
+}
+
 static const char *advice(const struct drift *drift, bool fight)
 {
         if (!strncmp(drift->who, "systemd-network", strlen("systemd-network")))

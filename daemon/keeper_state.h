@@ -74,6 +74,7 @@ struct drift {
         char item[PLAN_TEXT];      /* the first of them */
         uint32_t port;             /* netlink port of who took that; 0: not known */
         char who[LOG_TEXT / 4];    /* its name */
+        uint64_t told_dns;         /* when the log was told of a foreign resolv.conf */
 };
 
 struct keeper {
@@ -174,6 +175,8 @@ bool apply_resolve(const struct keeper *keeper, const struct host_state *state, 
 void drift_lost(const struct netlink_loss *loss, void *keeper);
 /* Something may be amiss: news were lost, or a value was written. */
 void drift_suspect(struct keeper *keeper);
+/* A file may have been written that says something of ours. */
+void drift_written(struct keeper *keeper);
 void drift_tick(struct keeper *keeper);
 
 /* keeper_names.c: endpoints given by name, resolved in a child each. */

@@ -1,5 +1,6 @@
 #include "kernel-iface/host.h"
 
+#include "kernel-iface/dns_file.h"
 #include "kernel-iface/journal.h"
 #include "kernel-iface/namespace.h"
 #include "kernel-iface/plan_commands.h"
@@ -21,6 +22,7 @@ struct host {
         char *path; /* of the journal */
         struct journal journal;
         struct tables tables;
+        struct dns dns;
         const struct host_teller *teller; /* while a crash is undone */
 };
 
@@ -121,6 +123,7 @@ struct host *host_open(const char *link, const char *journal, const struct host_
         }
         uint64_t netns = journal_netns();
         strcpy(host->tables.link, link);
+        strcpy(host->dns.link, link);
         host->teller = teller;
         if (!undo_crash(host, netns, error)) goto close_netlink;
         host->teller = NULL;
@@ -145,6 +148,7 @@ void host_close(struct host *host)
         if (!host) return;
         journal_free(&host->journal);
         tables_free(&host->tables);
+        dns_free(&host->dns);
         netlink_close(host->netlink);
         free(host->path);
         free(host);
@@ -170,6 +174,8 @@ int host_watch(struct host *host)
 void host_watch_values(int inotify)
 {
         inotify_add_watch(inotify, steps_valid_mark, IN_MODIFY);
+        inotify_add_watch(inotify, dns_paths.resolv_conf, IN_MODIFY);                  /* of a file that is mounted there */
+        inotify_add_watch(inotify, "/etc", IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE);
 }
 
 bool host_owns(const struct host *host, const struct plan_item *item)
@@ -183,7 +189,8 @@ static struct steps_link link_of(struct host *host)
 {
         return (struct steps_link){ .name = host->journal.link,
                                     .ifindex = host->journal.ifindex,
-                                    .tables = &host->tables };
+                                    .tables = &host->tables,
+                                    .dns = &host->dns };
 }
 
 static void tell(const struct host *host, const struct plan_step *step)
@@ -274,7 +281,7 @@ static bool collect_ours(const struct plan_state *ours, const struct plan_state 
         for (size_t i = 0; i < wanted->count; i++) {
                 const struct plan_item *item = &wanted->items[i];
                 if (item->kind == PLAN_MTU || item->kind == PLAN_UP || item->kind == PLAN_VALID_MARK) continue;
-                bool is_ours = plan_is_table(item->kind) || plan_has(ours, item) || !plan_has(current, item);
+                bool is_ours = plan_is_text(item->kind) || plan_has(ours, item) || !plan_has(current, item);
                 if (is_ours && !plan_add(out, item)) return false;
         }
         plan_sort(out);
@@ -327,7 +334,7 @@ static void keep_new_tables(struct host *host, struct change *change)
 {
         for (size_t i = 0; i < change->back.count; i++) {
                 struct plan_item *item = &change->back.items[i];
-                if (!plan_is_table(item->kind) || tables_know(&host->tables, item)) continue;
+                if (!plan_is_text(item->kind) || tables_know(&host->tables, item) || dns_knows(&host->dns, item)) continue;
                 const struct plan_item *new = plan_value(&change->goal, item->kind);
                 if (new) *item = *new;
         }
@@ -347,7 +354,7 @@ static bool prepare(struct host *host, struct change *change)
         for (size_t i = 0; i < change->current.count; i++) {
                 const struct plan_item *item = &change->current.items[i];
                 if (plan_value(&change->wanted, item->kind) != NULL && item->kind != PLAN_ADDRESS &&
-                    !plan_is_table(item->kind) && item->kind != PLAN_ROUTE && item->kind != PLAN_THROW &&
+                    !plan_is_text(item->kind) && item->kind != PLAN_ROUTE && item->kind != PLAN_THROW &&
                     item->kind != PLAN_RULES && !plan_add(&change->back, item))
                         return false;
         }
@@ -456,6 +463,35 @@ static bool want_tables(struct host *host, const struct host_state *want, struct
         return ok || fail(error, ENOMEM, "planning");
 }
 
+static bool want_dns(struct host *host, const struct host_state *want, struct plan_state *wanted,
+                     struct host_error *error)
+{
+        bool ok = dns_prepare(&host->dns, want);
+
+        if (ok && host->dns.next.text) ok = plan_add(wanted, &host->dns.next.item);
+        plan_sort(wanted);
+        return ok || fail(error, ENOMEM, "planning");
+}
+
+bool host_dns_lost(const struct host *host)
+{
+        const struct plan_item *item = plan_value(&host->journal.ours, PLAN_DNS);
+        char *text = NULL;
+
+        if (!item || item->value != DNS_BY_FILE || dns_file_read(&dns_paths, host->dns.link, &text)) return false;
+        bool lost = !text || !*text;
+        free(text);
+        return lost;
+}
+
+enum host_dns_means host_dns_means(const struct host *host, const struct host_state *want)
+{
+        const struct plan_item *item = plan_value(&host->journal.ours, PLAN_DNS);
+
+        if (!want->dns_count) return DNS_BY_NOBODY;
+        return item ? (enum host_dns_means)item->value : DNS_BY_RESOLVCONF;
+}
+
 bool host_apply(struct host *host, const struct host_state *want, struct host_error *error)
 {
         struct change change = { 0 };
@@ -467,7 +503,7 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
         if (!find_link(host, want, &info, error)) return false;
         struct steps_link link = link_of(host);
         if (!wanted_state(host->netlink, info.ifindex, want, &change.wanted, error)) return false;
-        if (!want_tables(host, want, &change.wanted, error)) goto out;
+        if (!want_tables(host, want, &change.wanted, error) || !want_dns(host, want, &change.wanted, error)) goto out;
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change.wanted, &change.current);
         if (code) {
                 fail(error, code, "reading the host's state");
@@ -488,6 +524,7 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
         }
 out:
         tables_settle(&host->tables, ok);
+        dns_settle(&host->dns, ok);
         free_change(&change);
         plan_free(&noted);
         return ok;
@@ -692,6 +729,7 @@ static bool open_to_look(struct host *host, const char *link, const char *journa
         host->journal.ifindex = ifindex;
         host->journal.netns = journal_netns();
         snprintf(host->tables.link, sizeof host->tables.link, "%s", link);
+        snprintf(host->dns.link, sizeof host->dns.link, "%s", link);
         host->tables.look = true;
         return true;
 }
@@ -719,6 +757,7 @@ static bool read_change(struct host *host, const struct host_state *want, struct
         bool here = link.ifindex;
 
         if (!wanted_state(host->netlink, link.ifindex, want, &change->wanted, error)) return false;
+        if (!want_dns(host, want, &change->wanted, error)) return false;
         if (here && !want_tables(host, want, &change->wanted, error)) return false;
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change->wanted, &change->current);
         if (code) return fail(error, code, "reading the host's state");
@@ -738,9 +777,11 @@ static int print_change(const struct host *host, const struct change *change,
                 const char *table = steps[i].add ? tables_text(&host->tables, &steps[i].item) : NULL;
                 plan_commands(&steps[i], host->journal.link, text, sizeof text); /* of a table: up to its text */
                 print(arg, text);
-                if (!table) continue;
-                print(arg, table);
-                print(arg, "END\n");
+                if (table) print(arg, table);
+                if (table) print(arg, "END\n");
+                char *dns = steps[i].add ? dns_commands(&host->dns, &steps[i].item, host->journal.link) : NULL;
+                if (dns) print(arg, dns);
+                free(dns);
         }
         bool ok = steps || fail(error, ENOMEM, "planning");
         free(steps);
@@ -759,6 +800,7 @@ int host_preview(const char *link, const char *journal, struct host_state *want,
         if (ok && read_change(&host, want, &change, error)) result = print_change(&host, &change, print, arg, error);
         free_change(&change);
         tables_free(&host.tables);
+        dns_free(&host.dns);
         journal_free(&host.journal);
         if (host.netlink) netlink_close(host.netlink);
         free(host.path);

@@ -54,6 +54,9 @@ bool host_undo_to_lock(struct host *host, struct host_error *error);
 /* After host_open(): the kill switch that it left in force is lifted, and `teller` (NULL: nobody) hears of it. */
 bool host_lift(struct host *host, const struct host_teller *teller, struct host_error *error);
 
+/* By which means the DNS of `want`, which was applied, is set. */
+enum host_dns_means host_dns_means(const struct host *host, const struct host_state *want);
+
 /* Whether the journal names a kill switch of this link. */
 bool host_locked(const struct host *host);
 /* Puts the kill switch of want (with its mark) in force, and no more; the link need not be there. *made: it was not,
@@ -67,9 +70,13 @@ bool host_guard(struct host *host, const struct host_state *want, bool *mended, 
 int host_link(struct host *host, struct link_info *out);
 /* A watch over what others do to the host (netlink_watch_read()), that hears nothing of what this host_*() does. */
 int host_watch(struct host *host);
-/* The same for the values that are no news of netlink: IN_MODIFY of `inotify`, our own writing included. Best effort: a
- * write through another mount of /proc is not heard. */
+/* The same for what is no news of netlink: IN_MODIFY of `inotify`, and any event of the name HOST_WATCH_NAME, after
+ * which it is to be called again; our own writing included. Best effort: a write through another mount of /proc is not
+ * heard. */
+#define HOST_WATCH_NAME "resolv.conf"
 void host_watch_values(int inotify);
+/* Whether our /etc/resolv.conf is no more what we made it. */
+bool host_dns_lost(const struct host *host);
 /* Whether this is there by our doing: what another program must not take away. */
 bool host_owns(const struct host *host, const struct plan_item *item);
 /* The least MTU of the ways out to those of `state`'s endpoints that are literal addresses, with the mark that our

@@ -79,6 +79,11 @@ bool plan_is_table(enum plan_kind kind)
         return kind == PLAN_LOCK || kind == PLAN_GATEWAY;
 }
 
+bool plan_is_text(enum plan_kind kind)
+{
+        return plan_is_table(kind) || kind == PLAN_DNS;
+}
+
 static bool is_value(enum plan_kind kind)
 {
         return kind == PLAN_MTU || kind == PLAN_UP || kind == PLAN_VALID_MARK;
@@ -99,7 +104,7 @@ static bool gives_way(const struct plan_item *old, const struct plan_state *want
 
 static bool must_go(const struct plan_item *item, const struct plan_state *ours, const struct plan_state *wanted)
 {
-        if (plan_is_table(item->kind)) return !plan_value(wanted, item->kind);
+        if (plan_is_text(item->kind)) return !plan_value(wanted, item->kind);
         return !is_value(item->kind) && !plan_has(wanted, item) && plan_has(ours, item);
 }
 
@@ -139,6 +144,7 @@ static const char *const words[PLAN_KINDS] = {
         [PLAN_LOCK] = "lock",   [PLAN_GATEWAY] = "gateway", [PLAN_ADDRESS] = "address",
         [PLAN_MTU] = "mtu",     [PLAN_UP] = "up",           [PLAN_ROUTE] = "route",
         [PLAN_THROW] = "throw", [PLAN_RULES] = "rules",     [PLAN_VALID_MARK] = "src_valid_mark",
+        [PLAN_DNS] = "dns",
 };
 
 void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
@@ -155,6 +161,8 @@ void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
                 snprintf(text, PLAN_TEXT, "rules ipv%d mark %u table %u", version, item->mark, item->value);
         else if (plan_is_table(item->kind))
                 snprintf(text, PLAN_TEXT, "%s mark %u text %016" PRIx64, words[item->kind], item->mark, item->digest);
+        else if (item->kind == PLAN_DNS)
+                snprintf(text, PLAN_TEXT, "dns means %u text %016" PRIx64, item->value, item->digest);
         else snprintf(text, PLAN_TEXT, "%s %u", words[item->kind], item->value);
 }
 
@@ -191,6 +199,7 @@ bool plan_parse(struct plan_item *item, const char *text)
                 break;
         case PLAN_LOCK:
         case PLAN_GATEWAY: sscanf(text, "%*s mark %u text %16" SCNx64 "%n", &item->mark, &item->digest, &end); break;
+        case PLAN_DNS: sscanf(text, "dns means %u text %16" SCNx64 "%n", &item->value, &item->digest, &end); break;
         case PLAN_MTU:
         case PLAN_UP:
         case PLAN_VALID_MARK: sscanf(text, "%*s %u%n", &item->value, &end); break;

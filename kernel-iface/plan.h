@@ -16,15 +16,16 @@ enum plan_kind {
         PLAN_THROW,      /* a route that sends on to the next rule, of no link */
         PLAN_VALID_MARK, /* net.ipv4.conf.all.src_valid_mark */
         PLAN_RULES,
+        PLAN_DNS, /* of these there is one, too, which a new one replaces */
         PLAN_KINDS
 };
 
 struct plan_item {
         enum plan_kind kind;
         struct prefix prefix; /* ADDRESS, ROUTE, THROW; RULES: its family alone */
-        uint32_t value;       /* MTU, UP, VALID_MARK: the value; ROUTE, THROW, RULES: the table */
+        uint32_t value;       /* MTU, UP, VALID_MARK: the value; ROUTE, THROW, RULES: the table; DNS: enum host_dns_means */
         uint32_t mark;        /* RULES; LOCK: of the datagrams that it lets out */
-        uint64_t digest;      /* LOCK, GATEWAY: of the table's text; 0: somebody changed it */
+        uint64_t digest;      /* LOCK, GATEWAY, DNS: of its text; 0: somebody changed it */
 };
 
 struct plan_state {
@@ -38,6 +39,7 @@ struct plan_step {
 };
 
 bool plan_is_table(enum plan_kind kind); /* LOCK, GATEWAY */
+bool plan_is_text(enum plan_kind kind);  /* those, and DNS */
 int plan_compare(const struct plan_item *a, const struct plan_item *b);
 
 /* Appends; plan_sort() must follow. False: no memory. */

@@ -68,13 +68,23 @@ static size_t table(const struct words *w)
 
         firewall_name(w->item->kind == PLAN_LOCK ? FIREWALL_LOCK : FIREWALL_GATEWAY, w->link, name);
         if (*w->verb == 'd') return (size_t)snprintf(w->text, w->size, "nft delete table inet %s\n", name);
-        return (size_t)snprintf(w->text, w->size, "nft -f - <<'END'\ntable inet %s\ndelete table inet %s\n", name, name);
+        return (size_t)snprintf(w->text, w->size, "nft -f - <<'END'\ntable inet %s\ndelete table inet %s\n", name,
+                                name);
+}
+
+/* What is added follows, as commands (dns.h). */
+static size_t dns(const struct words *w)
+{
+        if (*w->verb == 'a') return (size_t)snprintf(w->text, w->size, "%s", "");
+        if (w->item->value == DNS_BY_RESOLVED)
+                return (size_t)snprintf(w->text, w->size, "resolvectl revert %s\n", w->link);
+        return (size_t)snprintf(w->text, w->size, "# /etc/resolv.conf is what it was before %s\n", w->link);
 }
 
 static size_t (*const kinds[PLAN_KINDS])(const struct words *w) = {
         [PLAN_LOCK] = table,  [PLAN_GATEWAY] = table, [PLAN_ADDRESS] = address,   [PLAN_MTU] = mtu,
         [PLAN_UP] = up,       [PLAN_ROUTE] = route,   [PLAN_THROW] = throw_route, [PLAN_VALID_MARK] = valid_mark,
-        [PLAN_RULES] = rules,
+        [PLAN_RULES] = rules, [PLAN_DNS] = dns,
 };
 
 size_t plan_commands(const struct plan_step *step, const char *link, char *text, size_t size)

@@ -156,6 +156,7 @@ int steps_read(struct netlink *netlink, struct steps_link *link, const struct pl
         int error = read_link(netlink, link, wanted, current);
 
         if (!error) error = tables_read(link->tables, ours, wanted, current);
+        if (!error) error = dns_read(link->dns, link->here ? link->ifindex : 0, ours, wanted, current);
         if (!error) error = read_rules(netlink, ours, wanted, current);
         if (!error) error = read_rules(netlink, wanted, wanted, current);
         if (!error) error = read_throws(netlink, ours, ours, wanted, current);
@@ -233,6 +234,7 @@ bool steps_apply(struct netlink *netlink, const struct steps_link *link, const s
                  struct host_error *error)
 {
         if (plan_is_table(step->item.kind)) return tables_apply(link->tables, step, error);
+        if (step->item.kind == PLAN_DNS) return dns_apply(link->dns, link->ifindex, step, error);
         int code = change(netlink, link, step);
 
         if (code == 0 || (!step->add && is_gone(code))) return true;

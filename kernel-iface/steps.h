@@ -2,6 +2,7 @@
 #ifndef KERNEL_IFACE_STEPS_H
 #define KERNEL_IFACE_STEPS_H
 
+#include "kernel-iface/dns.h"
 #include "kernel-iface/host.h"
 #include "kernel-iface/plan.h"
 #include "kernel-iface/tables.h"
@@ -12,6 +13,7 @@ struct steps_link {
         const char *name; /* for messages */
         int ifindex;      /* in: of the link meant; 0: it is gone */
         struct tables *tables;
+        struct dns *dns;
         bool here; /* out of steps_read() */
         bool up;
 };

@@ -60,6 +60,9 @@ struct host_dns {
         const char *text; /* a literal address; a domain, without its ~, "." for all */
 };
 
+/* Who tells the host of them (dns.h). */
+enum host_dns_means { DNS_BY_NOBODY, DNS_BY_FILE, DNS_BY_RESOLVED, DNS_BY_RESOLVCONF };
+
 /* What is forwarded between the link and other interfaces: whatever the host forwards anyway, nothing, everything, or
  * what comes from or goes to the networks named. */
 enum host_forward { FORWARD_UNSET, FORWARD_NO, FORWARD_YES, FORWARD_NETWORKS };
@@ -81,6 +84,7 @@ struct host_state {
         size_t endpoint_count;
         struct host_dns *dns; /* in the order of the config */
         size_t dns_count;
+        enum host_dns_means dns_means; /* status: of who applied it */
         bool kill_switch; /* nothing leaves but through the link, to the endpoints, and to what is excluded */
         bool masquerade;  /* what comes through the link leaves with this host's address */
         enum host_forward forward;

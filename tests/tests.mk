@@ -81,9 +81,9 @@ check:
 	$(MAKE) check-deb
 
 # Those that a sanitizer can tell something about; the others take their time from waiting for WireGuard's timers.
-E2E_SANITIZED := $(filter-out %/22-remote-worker.sh %/26-interop.sh %/29-transfer.sh,$(E2E_TESTS))
+E2E_SANITIZED := $(filter-out %/22-remote-worker.sh %/26-interop.sh %/29-transfer.sh %/45-kill-switch-cycles.sh,$(E2E_TESTS))
 # And those that move packets or change what workers see: the others tell nothing of threads.
-E2E_THREADED := $(filter tests/e2e/20-% tests/e2e/24-% tests/e2e/27-% tests/e2e/28-% tests/e2e/30-% tests/e2e/4% tests/e2e/50-% tests/e2e/51-%,$(E2E_TESTS))
+E2E_THREADED := $(filter tests/e2e/20-% tests/e2e/24-% tests/e2e/27-% tests/e2e/28-% tests/e2e/30-% $(filter-out %/45-kill-switch-cycles.sh,$(filter tests/e2e/4%,$(E2E_TESTS))) tests/e2e/50-% tests/e2e/51-%,$(E2E_TESTS))
 
 # With Debian's newest libsodium, beside the system's: it has AEGIS-256, which a stable one may not have. A machine whose
 # mirrors do not give it goes on without, and says so at the end of the log. It has ML-KEM, too: what two Adits agree on is tried

@@ -1,6 +1,8 @@
-#include "daemon/conf/conf.h"
+#include "daemon/conf/text.h"
 
 #include <string.h>
+
+enum { RESOLV_CONF_SERVERS = 3, RESOLV_CONF_DOMAINS = 6 }; /* resolv.conf(5): MAXNS, MAXDNSRCH */
 
 /* A live link may have what the file no longer says; each such field is named with its default, so that it goes. */
 void conf_make_complete(struct conf *conf)
@@ -49,6 +51,16 @@ static bool has_default_route(const struct conf *conf)
         return false;
 }
 
+static size_t count_dns(const struct conf *conf, enum host_dns_kind kind)
+{
+        enum host_dns_kind is;
+        size_t count = 0;
+
+        for (const struct conf_line *line = conf->dns; line; line = line->next)
+                count += dns_parse(&is, (struct span){ line->text, strlen(line->text) }) && is == kind;
+        return count;
+}
+
 const char *conf_remark(const struct conf *conf, unsigned *cursor)
 {
         struct key own;
@@ -56,7 +68,13 @@ const char *conf_remark(const struct conf *conf, unsigned *cursor)
                 bool asked;
                 const char *what;
         } keys[] = {
-                { conf->dns, "DNS is not set by this version; set it yourself" },
+                { conf->dns && !count_dns(conf, DNS_SERVER),
+                  "DNS names no server: its domains are asked of whom they are "
+                  "asked now" },
+                { count_dns(conf, DNS_SERVER) > RESOLV_CONF_SERVERS ||
+                          count_dns(conf, DNS_DOMAIN) > RESOLV_CONF_DOMAINS,
+                  "DNS: of more than 3 servers and 6 domains those beyond are not asked where there is no "
+                  "systemd-resolved, but an /etc/resolv.conf" },
                 { conf->masquerade || conf->forward, "Masquerade and Forward are not done by this version" },
                 { conf->flags & CONF_SAVE_CONFIG,
                   "SaveConfig is not done by this version; save the link with: adit save" },

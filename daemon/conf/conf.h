@@ -225,6 +225,8 @@ const char *post_quantum_format(uint8_t post_quantum);
 /* NULL, or why a peer cannot have the two together, and what to do. */
 const char *policy_conflict(bool upgrade_off, uint8_t post_quantum);
 
+const char *dns_means_format(enum host_dns_means means); /* "systemd-resolved"; "" for nobody */
+
 /* ---- load.c: the one part of this room that reads files ------------------------------------------------------------
  */
 

@@ -27,7 +27,7 @@ struct record_link {
         uint32_t kill_switch, masquerade; /* 0 or 1 */
         uint32_t forward;                 /* enum host_forward */
         uint32_t addresses, routes, excluded, forwards, endpoints, dns;
-        uint32_t zero;
+        uint32_t dns_means; /* enum host_dns_means */
 };
 
 struct record_prefix {
@@ -111,6 +111,7 @@ void records_write(const struct host_state *host, uint8_t *out)
                 .forwards = (uint32_t)host->forward_count,
                 .endpoints = (uint32_t)host->endpoint_count,
                 .dns = (uint32_t)host->dns_count,
+                .dns_means = host->dns_means,
         };
 
         put(&out, RECORD_LINK, &link, sizeof link);
@@ -168,7 +169,7 @@ static bool get_link(struct reader *in, struct record_link *link)
         if (link->forward > FORWARD_NETWORKS) return fail(in, "forward is out of range");
         if (link->forwards && link->forward != FORWARD_NETWORKS)
                 return fail(in, "networks to forward, but no such wish");
-        if (link->zero) return fail(in, "the link record does not end in zero");
+        if (link->dns_means > DNS_BY_RESOLVCONF) return fail(in, "dns_means is out of range");
         /* before anything is allocated: what the counts say is what is there */
         wanted = (8 + sizeof(struct record_prefix)) *
                          ((uint64_t)link->addresses + link->routes + link->excluded + link->forwards) +
@@ -262,6 +263,7 @@ static bool get_all(struct reader *in, struct host_state *out, struct pool *pool
                 .forward_count = link.forwards,
                 .endpoint_count = link.endpoints,
                 .dns_count = link.dns,
+                .dns_means = link.dns_means,
         };
         out->addresses = pool_alloc(pool, out->address_count * sizeof *out->addresses);
         out->routes = pool_alloc(pool, out->route_count * sizeof *out->routes);

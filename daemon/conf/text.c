@@ -194,3 +194,14 @@ void writer_print(struct writer *out, const char *format, ...)
         va_end(args);
         if (len > 0) out->used += (size_t)len;
 }
+
+const char *dns_means_format(enum host_dns_means means)
+{
+        switch (means) {
+        case DNS_BY_FILE: return "/etc/resolv.conf";
+        case DNS_BY_RESOLVED: return "systemd-resolved";
+        case DNS_BY_RESOLVCONF: return "resolvconf";
+        case DNS_BY_NOBODY: break;
+        }
+        return "";
+}

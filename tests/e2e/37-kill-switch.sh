@@ -95,10 +95,13 @@ ok "reload" adit reload "$TMP/$A.conf"
 watch_clear reload
 chatter
 wait_for 5 chatting
+table() { on a nft -a list table inet "adit-lock-$A" | grep "^table .* # handle"; } # this very one
+before=$(table)
 for n in 1 2 3 4 5 6; do
         if [ $((n % 2)) = 1 ]; then write "ExcludedIPs = 198.51.100.0/24"; else write "ExcludedIPs = 198.51.100.0/24, 10.200.0.0/16" "FwMark = 4711"; fi
         adit reload "$TMP/$A.conf" >"$TMP/out" 2>&1 || diag "reload $n: $(cat "$TMP/out")"
 done
+is "each is made in place: while a table is replaced by another one, a packet may pass" "$(table)" "$before"
 is "the last one is in force" "$(lock | grep -c '10.200.0.0/16') $(on a wg show "$A" fwmark)" "1 0x1267"
 ok "the tunnel carries packets" reaches a 203.0.113.1
 whole=$(lock)

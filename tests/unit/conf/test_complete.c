@@ -40,9 +40,33 @@ static void test_not_applied_names_what_the_file_asks_for(void **state)
 
         (void)state;
         parse_file();
-        assert_string_equal(conf_remark(&conf, &cursor), "DNS is not set by this version; set it yourself");
         assert_non_null(strstr(conf_remark(&conf, &cursor), "SaveConfig"));
         assert_null(conf_remark(&conf, &cursor));
+}
+
+static void remarks_of(const char *dns, const char *wanted)
+{
+        struct conf_error error;
+        unsigned cursor = 0;
+        char text[512];
+        const char *remark;
+
+        snprintf(text, sizeof text, "[Interface]\nDNS = %s\n", dns);
+        pool_reset(&pool);
+        assert_true(conf_parse(&conf, &pool, text, strlen(text), &error));
+        remark = conf_remark(&conf, &cursor);
+        if (!wanted) assert_null(remark);
+        else assert_non_null(strstr(remark, wanted));
+}
+
+static void test_more_names_than_a_file_holds(void **state)
+{
+        (void)state;
+        remarks_of("::1, ::2, ::3, a, b, c, d, e, f, ~g", NULL);
+        remarks_of("::1, ::2, ::3, ::4", "3 servers");
+        remarks_of("::1, a, b, c, d, e, f, g", "6 domains");
+        remarks_of("a.example", "no server");
+        remarks_of("~a.example", "no server");
 }
 
 static void test_not_applied_names_a_peer_with_our_key(void **state)
@@ -157,6 +181,7 @@ int main(void)
                 cmocka_unit_test(test_not_applied_names_what_the_file_asks_for),
                 cmocka_unit_test(test_swallowed_endpoint),
                 cmocka_unit_test(test_mtu_and_ipv6),
+                cmocka_unit_test(test_more_names_than_a_file_holds),
                 cmocka_unit_test(test_not_applied_names_a_peer_with_our_key),
         };
 

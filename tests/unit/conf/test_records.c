@@ -17,6 +17,7 @@ static struct host_state random_host(void)
         host.forward = (enum host_forward)random_below(4);
         host.forward_count = host.forward == FORWARD_NETWORKS ? random_below(4) : 0;
         host.dns_count = random_below(4);
+        host.dns_means = (enum host_dns_means)random_below(4);
         host.endpoint_count = random_below(3);
         host.addresses = pool_alloc(&pool, host.address_count * sizeof *host.addresses);
         host.routes = pool_alloc(&pool, host.route_count * sizeof *host.routes);
@@ -61,6 +62,7 @@ static void assert_same_host(const struct host_state *a, const struct host_state
         assert_int_equal(a->forward, b->forward);
         assert_int_equal(a->forward_count, b->forward_count);
         assert_int_equal(a->dns_count, b->dns_count);
+        assert_int_equal(a->dns_means, b->dns_means);
         assert_memory_equal(a->addresses, b->addresses, a->address_count * sizeof *a->addresses);
         assert_memory_equal(a->routes, b->routes, a->route_count * sizeof *a->routes);
         assert_memory_equal(a->excluded, b->excluded, a->excluded_count * sizeof *a->excluded);
@@ -248,7 +250,8 @@ static void test_ranges(void **state)
                 { LINK + 55, 0xff, "the records end too early" },
                 { LINK + 56, 0, "bytes after the last record" },
                 { LINK + 56, 2, "the records end too early" },
-                { LINK + 60, 1, "the link record does not end in zero" },
+                { LINK + 60, DNS_BY_RESOLVCONF, NULL },
+                { LINK + 60, DNS_BY_RESOLVCONF + 1, "dns_means is out of range" },
                 { ADDRESS - 8, 3, "a record is of another type than comes here" },
                 { ADDRESS - 4, 19, "a record is not of its type's length" },
                 { ADDRESS, 1, "an address of an unknown family" },

@@ -289,6 +289,29 @@ static void test_the_kernel_takes_it(void **state)
         }
 }
 
+/* A packet that is just passing would find no hook. */
+static void test_in_place_the_hooks_stay(void **state)
+{
+        static const char handles[] =
+                "nft -a list table inet adit-lock-wg0 | grep -E 'table|chain' | grep -v 'chain adit'";
+        char before[2048], after[2048];
+        struct firewall firewall;
+
+        (void)state;
+        need_namespace();
+        make(&firewall, "wg0");
+        put(&firewall, "wg0", false);
+        shell(handles, before, sizeof before);
+        put(&firewall, "wg0", false);
+        shell(handles, after, sizeof after);
+        assert_non_null(strstr(before, "chain postrouting { # handle"));
+        assert_string_equal(after, before);
+        put(&firewall, "wg0", true);
+        shell(handles, after, sizeof after);
+        assert_string_not_equal(after, before);
+        firewall_free(&firewall);
+}
+
 static void test_a_wrong_text_changes_nothing(void **state)
 {
         struct nft_table before, after;
@@ -461,6 +484,7 @@ int main(void)
                 cmocka_unit_test(test_no_way_out),
                 cmocka_unit_test(test_digest_tells_every_difference),
                 cmocka_unit_test_setup(test_the_kernel_takes_it, begin),
+                cmocka_unit_test_setup(test_in_place_the_hooks_stay, begin),
                 cmocka_unit_test_setup(test_a_wrong_text_changes_nothing, begin),
                 cmocka_unit_test_setup(test_who_changes_it_is_noticed, begin),
                 cmocka_unit_test_setup(test_news_that_were_lost, begin),

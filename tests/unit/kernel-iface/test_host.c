@@ -301,6 +301,93 @@ static void test_failure_is_undone(void **state)
         shell("ip route del 10.3.0.0/24 dev lo", NULL, 0);
 }
 
+static bool is_locked(void)
+{
+        shell("nft list ruleset", after, sizeof after);
+        return strstr(after, "table inet adit-lock-wgt") != NULL;
+}
+
+/* The failure of anything else leaves a kill switch as it was: not there, or as it was made; after a crash, when nobody
+ * can tell how it was made, there. */
+static void test_kill_switch_and_failure(void **state)
+{
+        struct host_error error;
+        struct wish good, bad;
+        bool made;
+
+        (void)state;
+        need_namespace();
+        shell("ip route add 10.3.0.0/24 dev lo", NULL, 0); /* in the way */
+        shell(list_all, before, sizeof before);
+        wish(&good, WORDS("10.9.0.1/24"), WORDS("0.0.0.0/0"));
+        wish(&bad, WORDS("10.9.0.1/24"), WORDS("10.3.0.0/24", "0.0.0.0/0"));
+        exclude(&bad, WORDS("10.44.0.0/16"));
+        good.state.kill_switch = bad.state.kill_switch = true;
+        assert_false(host_apply(host, &bad.state, &error));
+        assert_non_null(strstr(error.text, "route 10.3.0.0/24"));
+        assert_false(is_locked());
+        assert_as_before();
+
+        assert_true(host_lock(host, &good.state, &made, &error));
+        assert_true(made && is_locked());
+        char *lock = strdup(after);
+        assert_false(host_apply(host, &bad.state, &error));
+        assert_true(is_locked());
+        assert_string_equal(after, lock);
+        free(lock);
+
+        host_close(host);
+        host = host_open("wgt", journal, NULL, &error);
+        assert_non_null(host);
+        assert_false(host_apply(host, &bad.state, &error));
+        shell(list_all, after, sizeof after);
+        assert_string_equal(after, before);
+        assert_true(is_locked() && host_locked(host));
+        apply(&good);
+        assert_true(is_locked());
+        assert_null(strstr(after, "10.44.0.0/16"));
+        undo();
+        assert_false(is_locked());
+        assert_as_before();
+        shell("ip route del 10.3.0.0/24 dev lo", NULL, 0);
+}
+
+/* An end that nobody asked for: all is undone but the kill switch, which the next start finds. */
+static void test_undo_to_lock(void **state)
+{
+        struct host_error error;
+        struct wish w;
+        uint32_t mark = 0;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24"), WORDS("10.1.0.0/24", "0.0.0.0/0"));
+        w.state.kill_switch = true;
+        w.state.fwmark = 4711;
+        apply(&w);
+        assert_true(host_undo_to_lock(host, &error));
+        shell("ip addr show wgt; ip rule; ip route", after, sizeof after);
+        assert_null(strstr(after, "10.9.0.1"));
+        assert_null(strstr(after, "10.1.0.0"));
+        assert_null(strstr(after, "4711"));
+        assert_true(is_locked() && host_locked(host));
+        host_close(host);
+        host = host_open("wgt", journal, NULL, &error);
+        assert_true(is_locked() && host_locked(host));
+        assert_true(host_choose_mark(host, &mark, &error));
+        assert_int_equal(mark, 4711);
+        apply(&w);
+        w.state.kill_switch = false; /* a reload lifts it */
+        apply(&w);
+        assert_false(is_locked() || host_locked(host));
+        w.state.kill_switch = true;
+        apply(&w);
+        assert_true(is_locked() && host_locked(host));
+        undo();
+        assert_false(is_locked() || host_locked(host));
+        assert_as_before();
+}
+
 static void test_not_managed(void **state)
 {
         struct host_error error;
@@ -1022,6 +1109,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_reload, begin, end),
                 cmocka_unit_test_setup_teardown(test_connected_route_stays, begin, end),
                 cmocka_unit_test_setup_teardown(test_failure_is_undone, begin, end),
+                cmocka_unit_test_setup_teardown(test_kill_switch_and_failure, begin, end),
+                cmocka_unit_test_setup_teardown(test_undo_to_lock, begin, end),
                 cmocka_unit_test_setup_teardown(test_not_managed, begin, end),
                 cmocka_unit_test_setup_teardown(test_tables, begin, end),
                 cmocka_unit_test_setup_teardown(test_excluded_of_a_route, begin, end),

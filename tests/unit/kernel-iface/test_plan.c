@@ -146,14 +146,14 @@ static void test_against_model(void **state)
                 for (size_t i = 0; i < wanted.count; i++)
                         due += !model_has(current.items, current.count, &wanted.items[i]);
                 for (size_t i = 0; i < current.count; i++)
-                        due += plan_is_table(current.items[i].kind)
+                        due += plan_is_text(current.items[i].kind)
                                        ? !plan_value(&wanted, current.items[i].kind)
                                        : !is_value(current.items[i].kind) &&
                                                  !model_has(wanted.items, wanted.count, &current.items[i]) &&
                                                  model_has(ours.items, ours.count, &current.items[i]);
                 assert_int_equal(n, due);
                 for (size_t i = 0; i < n; i++) {
-                        if (!steps[i].add && !plan_is_table(steps[i].item.kind))
+                        if (!steps[i].add && !plan_is_text(steps[i].item.kind))
                                 assert_true(model_has(ours.items, ours.count, &steps[i].item));
                         if (!steps[i].add) assert_false(model_has(wanted.items, wanted.count, &steps[i].item));
                         if (steps[i].add) assert_false(model_has(current.items, current.count, &steps[i].item));
@@ -177,6 +177,33 @@ static void test_nothing_from_the_same(void **state)
                 assert_int_equal(plan_difference(&one, &one, &one, steps), 0);
                 plan_free(&one);
         }
+}
+
+/* In force before anything is set up, and until all else is gone; another one takes its place in one step. */
+static void test_lock_is_first_and_last(void **state)
+{
+        struct plan_item items[] = { { .kind = PLAN_RULES, .prefix.family = AF_INET, .value = 7, .mark = 7 },
+                                     { .kind = PLAN_ADDRESS, .prefix.family = AF_INET },
+                                     { .kind = PLAN_GATEWAY, .digest = 6 },
+                                     { .kind = PLAN_LOCK, .mark = 7, .digest = 5 } };
+        struct plan_state none = { 0 }, all = { 0 }, other = { 0 };
+        struct plan_step steps[8];
+
+        (void)state;
+        for (size_t i = 0; i < 4; i++)
+                assert_true(plan_add(&all, &items[i]));
+        plan_sort(&all);
+        assert_int_equal(plan_difference(&none, &none, &all, steps), 4);
+        assert_true(steps[0].add && steps[0].item.kind == PLAN_LOCK);
+        assert_int_equal(plan_difference(&all, &all, &none, steps), 4);
+        assert_true(!steps[3].add && steps[3].item.kind == PLAN_LOCK);
+        items[3].digest = 8;
+        assert_true(plan_add(&other, &items[3]));
+        assert_int_equal(plan_difference(&all, &none, &other, steps), 2); /* (the gateway's table goes) */
+        assert_true(steps[0].add && steps[0].item.digest == 8);
+        assert_int_equal(steps[1].item.kind, PLAN_GATEWAY);
+        plan_free(&all);
+        plan_free(&other);
 }
 
 static void test_texts(void **state)
@@ -332,8 +359,11 @@ static void test_routes_that_come_with_addresses(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_against_model), cmocka_unit_test(test_nothing_from_the_same),
-                cmocka_unit_test(test_texts),         cmocka_unit_test(test_routes_that_come_with_addresses),
+                cmocka_unit_test(test_against_model),
+                cmocka_unit_test(test_nothing_from_the_same),
+                cmocka_unit_test(test_lock_is_first_and_last),
+                cmocka_unit_test(test_texts),
+                cmocka_unit_test(test_routes_that_come_with_addresses),
                 cmocka_unit_test(test_journal),
         };
 

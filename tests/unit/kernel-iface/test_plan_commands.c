@@ -37,6 +37,9 @@ static const struct {
         { "rules ipv6 mark 1 table 2", false,
           "ip -6 rule del not fwmark 1 table 2 protocol 109\n"
           "ip -6 rule del not fwmark 1 table main suppress_prefixlength 0 protocol 109\n" },
+        { "dns means 1 text 00000000000000ff", true, "" }, /* and dns_commands() */
+        { "dns means 1 text 00000000000000ff", false, "# /etc/resolv.conf is what it was before wg0\n" },
+        { "dns means 2 text 00000000000000ff", false, "resolvectl revert wg0\n" },
 };
 
 static void test_rows(void **state)

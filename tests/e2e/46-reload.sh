@@ -3,8 +3,12 @@
 #
 #   a e0 192.0.2.1 ------- e0 192.0.2.2 b
 #   tunnel 10.9.0.1 ==== 10.9.0.2 b (the peer that has the traffic)          the other peers of a are never there
+#
+# All of it in a mount namespace with a /var/lib of its own, for the DNS.
+if [ -z "${OWN_MOUNTS:-}" ]; then OWN_MOUNTS=1 exec unshare -m --propagation private bash "$0" "$@"; fi
 . "$(dirname "$0")/lib.sh"
 needs ping iperf3
+must mount -t tmpfs tmpfs /var/lib
 [ -x "$ADIT" ] || bail "$ADIT is missing: make"
 
 spaces a b

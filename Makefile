@@ -2,6 +2,7 @@
 # make check      every test, installing what is missing (root)     make fuzz   run the fuzzers on
 # make bench      measure it beside others (root)                   make bench-scale   the same with 1 to 10,000 peers
 # make bench-micro  ns and instructions of the hot functions        make install, uninstall  honour DESTDIR and PREFIX
+# make check-all  and what check takes samples of, whole (an hour)
 # make deb        a Debian package in build/                        make check-deb   install, use and remove it, elsewhere (root)
 # Variables: CC=gcc|clang  SANITIZE=1 (ASan, UBSan)|thread (TSan)  BUILD=folder  V=1 (show the commands)
 #            SODIUM_DIR=prefix (its include and lib in place of the system's libsodium; `scripts/newest libsodium` makes one)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { END_WAIT_MS = 2000, END_STEP_MS = 5 };
-enum { EVENTS = 16, RETRY = 500000000 /* ns */ };
+enum { EVENTS = 16, RETRY_MS = 500, RETRY = RETRY_MS * 1000000 /* ns */, WAIT_TRIES = 100 };
 /* Of routes that change all the time, and with thousands of endpoints, a look once in a while must do. */
 enum { EGRESS_DELAY = 500000000 /* ns */ };
 
@@ -28,12 +28,22 @@ uint64_t keeper_now(void)
         return (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
 }
 
-void keeper_watch(struct keeper *keeper, int fd, void *source)
+bool keeper_watch(struct keeper *keeper, int fd, void *source)
 {
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
 
-        if (fd >= 0 && epoll_ctl(keeper->epoll, EPOLL_CTL_ADD, fd, &event))
-                log_print(LOG_ERR, "epoll: %s", strerror(errno));
+        if (!epoll_ctl(keeper->epoll, EPOLL_CTL_ADD, fd, &event)) return true;
+        log_print(LOG_ERR, "waiting for a descriptor: %s", strerror(errno));
+        return false;
+}
+
+int keeper_set_mark(struct keeper *keeper, uint32_t mark)
+{
+        int error = mark == keeper->mark ? 0 : udp_set_mark(&keeper->sockets, mark);
+
+        if (error) udp_set_mark(&keeper->sockets, keeper->mark);
+        else keeper->mark = mark;
+        return error;
 }
 
 void keeper_unwatch(struct keeper *keeper, int fd)
@@ -138,7 +148,7 @@ static void on_files(struct keeper *keeper)
                 }
         }
         for (int i = 0; i < 2; i++) {
-                if (listener_is_there(&keeper->listeners[i])) continue;
+                if (!listener_is_gone(&keeper->listeners[i])) continue;
                 log_print(LOG_INFO, "%s was removed", keeper->listeners[i].path);
                 keeper_stop(keeper, 0);
                 return;
@@ -161,7 +171,8 @@ static void dispatch(struct keeper *keeper, void *source)
         else if (client->fd >= 0 && keeper->transaction.stage == STAGE_IDLE) control_readable(keeper, client);
 }
 
-static void arm(struct keeper *keeper)
+/* How long to wait at most, in ms: the timer wakes us. */
+static int arm(struct keeper *keeper)
 {
         uint64_t deadline = names_deadline(keeper);
 
@@ -178,7 +189,24 @@ static void arm(struct keeper *keeper)
                 at.it_value.tv_sec = (time_t)(deadline / 1000000000);
                 at.it_value.tv_nsec = (long)(deadline % 1000000000) + !deadline;
         }
-        timerfd_settime(keeper->timer, TFD_TIMER_ABSTIME, &at, NULL);
+        return timerfd_settime(keeper->timer, TFD_TIMER_ABSTIME, &at, NULL) ? RETRY_MS : -1;
+}
+
+/* One failure is no reason to end a link. */
+static int wait_for_events(struct keeper *keeper, struct epoll_event *events)
+{
+        const struct timespec step = { .tv_nsec = END_STEP_MS * 1000000L };
+        int count = -1;
+
+        for (int tries = 0; count < 0 && tries < WAIT_TRIES; tries++) {
+                count = epoll_wait(keeper->epoll, events, EVENTS, arm(keeper));
+                if (count < 0 && errno == EINTR) count = 0;
+                if (count < 0) nanosleep(&step, NULL);
+        }
+        if (count >= 0) return count;
+        log_print(LOG_ERR, "waiting for events: %s", strerror(errno));
+        keeper_stop(keeper, 1);
+        return 0;
 }
 
 static void loop(struct keeper *keeper)
@@ -186,9 +214,7 @@ static void loop(struct keeper *keeper)
         struct epoll_event events[EVENTS];
 
         while (!keeper->stop) {
-                arm(keeper);
-                int count = epoll_wait(keeper->epoll, events, EVENTS, -1);
-                if (count < 0 && errno != EINTR) return;
+                int count = wait_for_events(keeper, events);
                 for (int i = 0; i < count && !keeper->stop; i++)
                         dispatch(keeper, events[i].data.ptr);
                 names_tick(keeper);

@@ -31,9 +31,9 @@ static void finish(struct keeper *keeper, int error, uint32_t line, const char *
         if (keeper->transaction.status >= 0) close(keeper->transaction.status);
         if (keeper->transaction.text >= 0) close(keeper->transaction.text);
         keeper->transaction = (struct transaction){ .status = -1, .text = -1 };
+        if (client) control_reply(keeper, client, error, line, text, fds, fd_count);
         control_hold(keeper, false);
         if (keeper->host_due) apply_host_again(keeper);
-        if (client) control_reply(keeper, client, error, line, text, fds, fd_count);
 }
 
 /* False: the tunnel process takes no more messages. */
@@ -60,6 +60,10 @@ static void prepare(struct keeper *keeper, int text)
 static void resolve_first(struct keeper *keeper, int text)
 {
         keeper->transaction.text = fcntl(text, F_DUPFD_CLOEXEC, 0);
+        if (keeper->transaction.text < 0) {
+                finish(keeper, errno, 0, "the request cannot be kept: out of descriptors", NULL, 0);
+                return;
+        }
         keeper->transaction.deadline = keeper_now() + RESOLVE_TIME;
         keeper->transaction.stage = STAGE_RESOLVING;
         names_set(keeper, &keeper->transaction.wanted, false);
@@ -165,12 +169,9 @@ bool apply_host_again(struct keeper *keeper)
  * lead the tunnel into itself. */
 static bool set_mark(struct keeper *keeper, uint32_t mark, struct host_error *error)
 {
-        int failed = mark == keeper->mark ? 0 : udp_set_mark(&keeper->sockets, mark);
+        int failed = keeper_set_mark(keeper, mark);
 
-        if (!failed) {
-                keeper->mark = mark;
-                return true;
-        }
+        if (!failed) return true;
         *error = (struct host_error){ .error = -failed };
         snprintf(error->text, sizeof error->text, "FwMark: '%u': %s", mark, strerror(-failed));
         return false;
@@ -184,6 +185,16 @@ static bool choose_mark(struct keeper *keeper, struct host_state *wanted, struct
         return wanted->fwmark || host_choose_mark(keeper->host, &wanted->fwmark, error);
 }
 
+static bool apply_without_mark(struct keeper *keeper, struct host_state *wanted, struct host_error *error)
+{
+        struct host_error ignored;
+
+        if (!host_apply_resolved(keeper, wanted, error)) return false;
+        if (set_mark(keeper, 0, error)) return true;
+        host_apply_resolved(keeper, &keeper->current, &ignored);
+        return false;
+}
+
 /* In another namespace the addresses and routes are the user's. A mark comes before the rules that look for it, and
  * goes after them. */
 static bool apply_to_host(struct keeper *keeper, struct host_state *wanted, struct host_error *error)
@@ -191,7 +202,7 @@ static bool apply_to_host(struct keeper *keeper, struct host_state *wanted, stru
         if (keeper->link_away) return set_mark(keeper, wanted->fwmark, error);
         if (!guard_watch(keeper, wanted, error)) return false;
         if (!choose_mark(keeper, wanted, error)) return false;
-        if (!wanted->fwmark) return host_apply_resolved(keeper, wanted, error) && set_mark(keeper, 0, error);
+        if (!wanted->fwmark) return apply_without_mark(keeper, wanted, error);
         return set_mark(keeper, wanted->fwmark, error) && host_apply_resolved(keeper, wanted, error);
 }
 

@@ -20,8 +20,8 @@ static struct client *client_new(struct keeper *keeper, int fd)
 {
         for (struct client *client = keeper->clients; client < keeper->clients + CLIENTS_MAX; client++) {
                 if (client->fd >= 0) continue;
+                if (!is_held(keeper) && !keeper_watch(keeper, fd, client)) break;
                 *client = (struct client){ .fd = fd };
-                if (!is_held(keeper)) keeper_watch(keeper, fd, client);
                 return client;
         }
         close(fd);
@@ -65,14 +65,13 @@ void control_hold(struct keeper *keeper, bool hold)
         for (struct client *client = keeper->clients; client < keeper->clients + CLIENTS_MAX; client++) {
                 if (client->fd < 0) continue;
                 if (hold) epoll_ctl(keeper->epoll, EPOLL_CTL_DEL, client->fd, NULL);
-                else keeper_watch(keeper, client->fd, client);
+                else if (!keeper_watch(keeper, client->fd, client)) client_close(keeper, client);
         }
 }
 
 /* What the loader brought is applied, or is not: at the start that decides whether there is a link at all. */
-static void loaded(struct keeper *keeper, struct client *loader, int error, const char *text)
+static void loaded(struct keeper *keeper, int error, const char *text)
 {
-        client_close(keeper, loader);
         if (error) log_print(LOG_ERR, "%s", text);
         if (keeper->ready && error) log_print(LOG_ERR, "nothing was changed");
         else if (keeper->ready) log_print(LOG_INFO, "%s was read again", keeper->options->config);
@@ -90,11 +89,12 @@ void control_reply(struct keeper *keeper, struct client *client, int error, uint
                                        .generation = keeper->generation };
 
         if (client->loader) {
-                loaded(keeper, client, error, text);
+                client_close(keeper, client);
+                loaded(keeper, error, text);
                 return;
         }
         snprintf(reply.text, sizeof reply.text, "%s", text);
-        control_send(client->fd, &reply, sizeof reply, fds, fd_count); /* a client that left needs no answer */
+        if (control_send(client->fd, &reply, sizeof reply, fds, fd_count)) client_close(keeper, client); /* or it waits */
 }
 
 void control_load(struct keeper *keeper)
@@ -106,9 +106,10 @@ void control_load(struct keeper *keeper)
                 loader->loader = loader->privileged = true;
                 return;
         }
-        log_print(LOG_ERR, "%s cannot be read: %s", keeper->options->config,
-                  fd < 0 ? strerror(-fd) : "too many connections to the control socket");
-        if (!keeper->ready) keeper_stop(keeper, 1);
+        char text[CONTROL_TEXT];
+        snprintf(text, sizeof text, "%s cannot be read: %s", keeper->options->config,
+                 fd < 0 ? strerror(-fd) : "too many connections to the control socket");
+        loaded(keeper, EIO, text);
 }
 
 static void serve(struct keeper *keeper, struct client *client, const struct control_request *request,
@@ -143,7 +144,7 @@ void control_readable(struct keeper *keeper, struct client *client)
         int fds[CONTROL_FDS];
 
         ssize_t got = control_receive(client->fd, &in, sizeof in, fds, MSG_DONTWAIT);
-        if (got == -EAGAIN || got == -EINTR) return;
+        if (got == -EAGAIN || got == -EINTR || got == -ENOBUFS || got == -ENOMEM) return;
         if (got == sizeof in.request) {
                 serve(keeper, client, &in.request, fds);
         } else if (client->loader) {

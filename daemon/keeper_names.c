@@ -155,21 +155,37 @@ static void resolve_in_child(const struct host_endpoint *endpoint, int to)
         _exit(0);
 }
 
+static void back_off(struct name *name, int error)
+{
+        log_print(LOG_WARNING, "endpoint %s: %s; trying again in %" PRIu64 " s", name->endpoint.host,
+                  gai_strerror(error), name->backoff / SECOND);
+        name->failed = true;
+        name->due = keeper_now() + name->backoff;
+        name->backoff = name->backoff * 2 > BACKOFF_MAX * SECOND ? BACKOFF_MAX * SECOND : name->backoff * 2;
+}
+
 static void start_resolver(struct keeper *keeper, struct name *name)
 {
         int pair[2], answer;
 
-        if (pipe2(pair, O_CLOEXEC | O_NONBLOCK)) return;
+        if (pipe2(pair, O_CLOEXEC | O_NONBLOCK)) {
+                back_off(name, EAI_SYSTEM);
+                return;
+        }
         name->pid = child_fork(pair[1], &answer);
         if (!name->pid) resolve_in_child(&name->endpoint, answer);
         if (name->pid < 0) {
+                name->pid = 0;
                 close(pair[0]);
+                back_off(name, EAI_SYSTEM);
                 return;
         }
         name->child = pair[0];
         name->due = UINT64_MAX;
         keeper->resolving++;
-        keeper_watch(keeper, pair[0], name);
+        if (keeper_watch(keeper, pair[0], name)) return;
+        stop_resolver(keeper, name);
+        back_off(name, EAI_SYSTEM);
 }
 
 bool names_own(const struct keeper *keeper, const void *source)
@@ -216,15 +232,6 @@ static void use(struct keeper *keeper, struct name *name, const struct answer *a
         kept_write(keeper);
         apply_host_again(keeper);
         renew_egress_mtu(keeper);
-}
-
-static void back_off(struct name *name, int error)
-{
-        log_print(LOG_WARNING, "endpoint %s: %s; trying again in %" PRIu64 " s", name->endpoint.host,
-                  gai_strerror(error), name->backoff / SECOND);
-        name->failed = true;
-        name->due = keeper_now() + name->backoff;
-        name->backoff = name->backoff * 2 > BACKOFF_MAX * SECOND ? BACKOFF_MAX * SECOND : name->backoff * 2;
 }
 
 void names_readable(struct keeper *keeper, struct name *name)

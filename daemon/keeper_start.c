@@ -176,14 +176,14 @@ static bool confine(void)
                fail(error.step, error.error, "aditd must be started by root with all its capabilities");
 }
 
-static void watch_all(struct keeper *keeper)
+static bool watch_all(struct keeper *keeper)
 {
-        keeper_watch(keeper, keeper->ipc, &keeper->ipc);
-        keeper_watch(keeper, keeper->signals, &keeper->signals);
-        keeper_watch(keeper, keeper->links, &keeper->links);
-        keeper_watch(keeper, keeper->files, &keeper->files);
-        keeper_watch(keeper, keeper->timer, &keeper->timer);
-        keeper_watch(keeper, keeper->listeners[1].fd, &keeper->listeners[1]);
+        return keeper_watch(keeper, keeper->ipc, &keeper->ipc) &&
+               keeper_watch(keeper, keeper->signals, &keeper->signals) &&
+               keeper_watch(keeper, keeper->links, &keeper->links) &&
+               keeper_watch(keeper, keeper->files, &keeper->files) &&
+               keeper_watch(keeper, keeper->timer, &keeper->timer) &&
+               keeper_watch(keeper, keeper->listeners[1].fd, &keeper->listeners[1]);
 }
 
 /* The files are read by a child that is forked while all of root's rights are there: they may lie in a user's folder.
@@ -191,9 +191,8 @@ static void watch_all(struct keeper *keeper)
 bool keeper_start(struct keeper *keeper)
 {
         if (!(open_loop(keeper) && take_claim(keeper) && open_sockets(keeper) && open_interface(keeper) &&
-              open_host(keeper) && fork_tunnel(keeper)))
+              open_host(keeper) && fork_tunnel(keeper) && watch_all(keeper)))
                 return false;
-        watch_all(keeper);
         if (keeper->options->config) control_load(keeper);
         return confine();
 }

@@ -113,7 +113,9 @@ struct keeper {
 };
 
 uint64_t keeper_now(void);
-void keeper_watch(struct keeper *keeper, int fd, void *source);
+/* The mark of our own datagrams, on all sockets or on none. 0 or -errno. */
+int keeper_set_mark(struct keeper *keeper, uint32_t mark);
+bool keeper_watch(struct keeper *keeper, int fd, void *source); /* false: it has said why */
 /* Before any close of a watched descriptor: a child that is just being forked may hold it for a moment. Closes it. */
 void keeper_unwatch(struct keeper *keeper, int fd);
 void keeper_stop(struct keeper *keeper, int status);

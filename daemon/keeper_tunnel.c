@@ -9,6 +9,14 @@
 
 /* What the tunnel process may ask, and what it tells. */
 
+/* Without it the tunnel process would wait for ever. */
+static void answer(struct keeper *keeper, const struct ipc_message *reply, const int *fds, unsigned count)
+{
+        if (!keeper_post(keeper, reply, fds, count)) return;
+        log_print(LOG_ERR, "the tunnel process cannot be answered");
+        keeper_stop(keeper, 1);
+}
+
 /* The old sockets are the tunnel process's to close when it has the new ones; here they are closed at once. */
 static void bind_port(struct keeper *keeper, const struct ipc_message *request)
 {
@@ -31,7 +39,7 @@ static void bind_port(struct keeper *keeper, const struct ipc_message *request)
                 udp_close(&keeper->sockets);
                 keeper->sockets = sockets;
         }
-        keeper_post(keeper, &reply, fds, (unsigned)count);
+        answer(keeper, &reply, fds, (unsigned)count);
 }
 
 /* Over the UAPI socket a mark is the user's own, and the rules follow it. That there be none is no wish where one was
@@ -43,11 +51,10 @@ static void set_mark(struct keeper *keeper, const struct ipc_message *request)
         uint32_t mark = request->request.value;
         bool user = keeper->transaction.stage != STAGE_COMMITTING;
         bool keep = user && !mark && (keeper->current.mark_chosen || keeper->current.kill_switch);
-        int error = keep ? 0 : udp_set_mark(&keeper->sockets, mark);
+        int error = keep ? 0 : keeper_set_mark(keeper, mark);
 
-        if (!error && !keep) keeper->mark = mark;
         reply.reply.error = -error;
-        keeper_post(keeper, &reply, NULL, 0);
+        answer(keeper, &reply, NULL, 0);
         if (error || keep || !user) return;
         keeper->current.fwmark = mark;
         keeper->current.mark_chosen = false;

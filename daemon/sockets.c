@@ -97,11 +97,23 @@ int listener_open(struct listener *listener, const char *folder, const char *lin
         return 0;
 }
 
-bool listener_is_there(const struct listener *listener)
+/* 1 or 0; -errno: it cannot be told. */
+static int look(const struct listener *listener)
 {
         struct stat now;
 
-        return !stat(listener->path, &now) && now.st_dev == listener->device && now.st_ino == listener->inode;
+        if (stat(listener->path, &now)) return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        return now.st_dev == listener->device && now.st_ino == listener->inode;
+}
+
+bool listener_is_there(const struct listener *listener)
+{
+        return look(listener) == 1;
+}
+
+bool listener_is_gone(const struct listener *listener)
+{
+        return look(listener) == 0;
 }
 
 void listener_close(struct listener *listener)

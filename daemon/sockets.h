@@ -26,9 +26,11 @@ int folder_make(const char *folder);
  * -errno, -ENOENT when there is none. */
 int socket_served(const char *path, int type);
 
-/* An inotify descriptor that tells when either file goes away; listener_is_there() then says whose. */
+/* An inotify descriptor that tells when either file goes away; listener_is_gone() then says whose. */
 int listener_watch(const struct listener *listeners, size_t count);
+/* Ours is there, or is gone; when that cannot be told, neither. */
 bool listener_is_there(const struct listener *listener);
+bool listener_is_gone(const struct listener *listener);
 
 /* Is it a memfd whose bytes can no longer change or go? */
 bool memfd_is_sealed(int fd);

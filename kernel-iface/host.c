@@ -15,7 +15,13 @@
 #include <unistd.h>
 
 /* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
-enum { ROUNDS = 6, MARK_TRIES = 4096, LOCKS_MAX = 64 /* links whose kill switches know of each other */ };
+enum {
+        ROUNDS = 6,
+        UNDO_TRIES = 3,
+        UNLINK_TRIES = 3,
+        MARK_TRIES = 4096,
+        LOCKS_MAX = 64 /* links whose kill switches know of each other */
+};
 
 struct host {
         struct netlink *netlink;
@@ -41,9 +47,11 @@ static bool add_all(struct plan_state *to, const struct plan_state *from)
         return true;
 }
 
+/* One that stays would be undone once more, and keep what links share from being restored. */
 static void drop_journal(struct host *host)
 {
-        unlink(host->path);
+        for (int tries = 0; tries < UNLINK_TRIES && unlink(host->path) && errno != ENOENT; tries++)
+                continue;
         plan_free(&host->journal.ours);
         plan_free(&host->journal.before);
 }
@@ -231,29 +239,49 @@ static size_t first_stage(const struct plan_step *steps, size_t count)
         return stage ? stage : count;
 }
 
-/* Reads, plans and applies until there is nothing left to do. With `go_on`, one error does not keep the rest from being
- * done. */
+/* What is to be reached. */
+struct aim {
+        const struct plan_state *ours, *wanted;
+        bool go_on;           /* one error does not keep the rest from being done, and what failed is tried again */
+        char left[PLAN_TEXT]; /* the first thing that was to be done in the last round; empty: nothing */
+};
+
+static bool run_round(struct host *host, struct aim *aim, bool whole, struct host_error *error)
+{
+        struct plan_state current;
+        struct steps_link link = link_of(host);
+        int code = steps_read(host->netlink, &link, aim->ours, aim->wanted, &current);
+        bool ok = false;
+
+        if (code) return fail(error, code, "reading the host's state");
+        struct plan_step *steps = calloc(current.count + aim->wanted->count + 1, sizeof *steps);
+        if (!steps) {
+                fail(error, ENOMEM, "planning");
+                goto free_current;
+        }
+        size_t count = plan_difference(&current, aim->ours, aim->wanted, steps);
+        aim->left[0] = '\0';
+        if (count) plan_print(&steps[0].item, aim->left);
+        ok = run_steps(host, &link, steps, whole ? count : first_stage(steps, count), aim->go_on, error);
+        free(steps);
+free_current:
+        plan_free(&current);
+        return ok;
+}
+
+/* Reads, plans and applies until there is nothing left to do. */
 static bool converge(struct host *host, const struct plan_state *ours, const struct plan_state *wanted, bool go_on,
                      struct host_error *error)
 {
-        char text[PLAN_TEXT];
+        struct aim aim = { .ours = ours, .wanted = wanted, .go_on = go_on };
+        bool ok = true;
 
         for (int round = 0; round < ROUNDS; round++) {
-                struct plan_state current;
-                struct steps_link link = link_of(host);
-                int code = steps_read(host->netlink, &link, ours, wanted, &current);
-                if (code) return fail(error, code, "reading the host's state");
-                struct plan_step *steps = calloc(current.count + wanted->count + 1, sizeof *steps);
-                size_t count = steps ? plan_difference(&current, ours, wanted, steps) : 0;
-                bool ok = steps != NULL;
-                if (!steps) fail(error, ENOMEM, "planning");
-                if (count) plan_print(&steps[0].item, text);
-                if (ok) ok = run_steps(host, &link, steps, first_stage(steps, count), go_on, error);
-                free(steps);
-                plan_free(&current);
-                if (!ok || !count) return ok;
+                ok = run_round(host, &aim, !ok, error);
+                if (ok ? !*aim.left : !go_on) return ok;
         }
-        fail(error, EBUSY, text);
+        if (!ok) return false;
+        fail(error, EBUSY, aim.left);
         strncat(error->text, ": another program keeps changing it", sizeof error->text - strlen(error->text) - 1);
         return false;
 }
@@ -530,34 +558,42 @@ out:
         return ok;
 }
 
-static bool undo(struct host *host, const struct plan_state *ours, struct host_error *error)
+/* The values as they were before us, of those that are still ours to set. */
+static bool former_values(struct host *host, const struct plan_state *ours, struct plan_state *wanted,
+                          struct host_error *error)
 {
-        struct plan_state wanted = { 0 }, current = { 0 };
+        struct plan_state current;
         struct steps_link link = link_of(host);
-        const struct plan_item *was;
         struct plan_item other;
-        bool ok = false;
-
-        *error = (struct host_error){ 0 };
+        bool ok = true;
         int code = steps_read(host->netlink, &link, ours, &host->journal.before, &current);
-        if (code) {
-                fail(error, code, "reading the host's state");
-                goto out;
-        }
-        for (size_t i = 0; i < host->journal.before.count; i++) {
-                was = &host->journal.before.items[i];
+
+        *wanted = (struct plan_state){ 0 };
+        if (code) return fail(error, code, "reading the host's state");
+        for (size_t i = 0; ok && i < host->journal.before.count; i++) {
+                const struct plan_item *was = &host->journal.before.items[i];
                 const struct plan_item *is = plan_value(&current, was->kind);
                 if (!is) continue; /* it went with its link */
                 if (was->kind == PLAN_VALID_MARK &&
                     (is->value != 1 || journal_shared(host->path, host->journal.netns, PLAN_VALID_MARK, &other)))
                         continue; /* changed by others, or still needed by another link */
-                if (!plan_add(&wanted, was)) goto out;
+                ok = plan_add(wanted, was) || fail(error, ENOMEM, "planning");
         }
-        plan_sort(&wanted);
-        ok = converge(host, ours, &wanted, true, error);
-out:
-        plan_free(&wanted);
+        plan_sort(wanted);
         plan_free(&current);
+        return ok;
+}
+
+static bool undo(struct host *host, const struct plan_state *ours, struct host_error *error)
+{
+        struct plan_state wanted;
+        bool ok = false;
+
+        for (int tries = 0; !ok && tries < UNDO_TRIES; tries++) {
+                ok = former_values(host, ours, &wanted, error) && converge(host, ours, &wanted, true, error);
+                plan_free(&wanted);
+        }
+        if (ok) *error = (struct host_error){ 0 };
         return ok;
 }
 

@@ -29,6 +29,14 @@ static bool is_lawful(uint32_t type, unsigned fd_count)
         return type > 0 && type < IPC_TYPES && fd_count >= fds_of[type].least && fd_count <= fds_of[type].most;
 }
 
+enum { SEND_TRIES = 3 };
+
+/* Another time there may be: no reason to give the other process up. */
+static bool no_room(int error)
+{
+        return error == ENOBUFS || error == ENOMEM;
+}
+
 int ipc_send(int fd, const struct ipc_message *message, const int *fds, unsigned fd_count)
 {
         struct ipc_message copy = *message;
@@ -36,6 +44,7 @@ int ipc_send(int fd, const struct ipc_message *message, const int *fds, unsigned
         union control control = { 0 };
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t sent;
+        int tries = 0;
 
         if (!is_lawful(message->type, fd_count)) return -EINVAL;
         if (fd_count) {
@@ -49,8 +58,8 @@ int ipc_send(int fd, const struct ipc_message *message, const int *fds, unsigned
         }
         do
                 sent = sendmsg(fd, &msg, MSG_NOSIGNAL);
-        while (sent < 0 && errno == EINTR);
-        if (sent < 0) return -errno;
+        while (sent < 0 && (errno == EINTR || (no_room(errno) && ++tries < SEND_TRIES)));
+        if (sent < 0) return no_room(errno) ? -EAGAIN : -errno;
         return sent == (ssize_t)sizeof copy ? 0 : -EPROTO;
 }
 
@@ -88,7 +97,7 @@ int ipc_receive(int fd, struct ipc_message *message, int fds[IPC_FDS_MAX])
         do
                 got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
         while (got < 0 && errno == EINTR);
-        if (got < 0) return errno == ECONNRESET ? 0 : -errno;
+        if (got < 0) return errno == ECONNRESET ? 0 : no_room(errno) ? -EAGAIN : -errno;
 
         unsigned count = take_fds(&msg, fds);
         if (got == (ssize_t)sizeof *message && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&

@@ -12,6 +12,7 @@ enum { TRANSACT_TRIES = 8 }; /* of a dump that others' changes disturb */
 typedef void transact_visit(struct nlmsghdr *header, void *arg);
 
 struct netlink {
+        int protocol;
         struct nl_sock *socket;
         struct nl_cb *callbacks;
         /* of the transaction that runs */

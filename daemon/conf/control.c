@@ -1,6 +1,7 @@
 #include "daemon/conf/control.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@ union rights { /* aligned for the kernel's header */
         struct cmsghdr header;
         char bytes[CMSG_SPACE(CONTROL_FDS * sizeof(int))];
 };
+
+enum { SEND_TRIES = 3 };
 
 int control_send(int fd, const void *message, size_t len, const int *fds, unsigned count)
 {
@@ -25,7 +28,11 @@ int control_send(int fd, const void *message, size_t len, const int *fds, unsign
                 rights.header.cmsg_len = CMSG_LEN(count * sizeof(int));
                 memcpy(CMSG_DATA(&rights.header), fds, count * sizeof(int));
         }
-        return TEMP_FAILURE_RETRY(sendmsg(fd, &header, MSG_NOSIGNAL)) < 0 ? -errno : 0;
+        for (int tries = 1; sendmsg(fd, &header, MSG_NOSIGNAL) < 0; tries += errno != EINTR) {
+                bool no_room = errno == ENOBUFS || errno == ENOMEM; /* another time there may be */
+                if (errno != EINTR && (!no_room || tries >= SEND_TRIES)) return -errno;
+        }
+        return 0;
 }
 
 /* The buffer bounds what is there to CONTROL_FDS descriptors; the kernel closes those beyond. */

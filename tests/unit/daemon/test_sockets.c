@@ -174,6 +174,20 @@ static void test_too_long(void **state)
         assert_true(listener.fd < 0);
 }
 
+/* A failure to look is not taken for its end. */
+static void test_cannot_be_told(void **state)
+{
+        struct listener listener = opened(SOCK_STREAM);
+
+        (void)state;
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(symlink(path, path), 0);
+        assert_false(listener_is_gone(&listener));
+        assert_false(listener_is_there(&listener));
+        listener_close(&listener);
+        assert_int_equal(unlink(path), 0); /* it was left alone */
+}
+
 static void test_watch(void **state)
 {
         struct listener listener = opened(SOCK_STREAM);
@@ -192,6 +206,7 @@ static void test_watch(void **state)
         assert_int_equal(poll(&poller, 1, 0), 1);
         assert_true(read(watch, events, sizeof events) > 0);
         assert_true(listener_is_there(&listener));
+        assert_false(listener_is_gone(&listener));
 
         /* One from elsewhere renamed over ours. */
         snprintf(other, sizeof other, "%s/other", base);
@@ -200,8 +215,10 @@ static void test_watch(void **state)
         assert_int_equal(poll(&poller, 1, 0), 1);
         assert_true(read(watch, events, sizeof events) > 0);
         assert_false(listener_is_there(&listener));
+        assert_true(listener_is_gone(&listener));
         listener_close(&listener);
         assert_int_equal(unlink(path), 0); /* it was left alone */
+        assert_true(listener_is_gone(&listener));
         close(watch);
 
         struct listener nowhere = { .fd = -1, .path = "/nonexistent/x.sock" };
@@ -276,6 +293,7 @@ int main(void)
                 TEST(test_live_is_left_alone),
                 TEST(test_only_that_inode_is_unlinked),
                 TEST(test_too_long),
+                TEST(test_cannot_be_told),
                 TEST(test_watch),
                 TEST(test_memfd),
                 TEST(test_memfd_seals),

@@ -4,6 +4,7 @@
 #include "kernel-iface/rights.h"
 #include "kernel-iface/tun.h"
 #include "kernel-iface/wanted.h"
+#include "tests/unit/kernel-iface/failing.h"
 #include "tests/unit/kernel-iface/netns.h"
 
 #include <arpa/inet.h>
@@ -956,6 +957,51 @@ static void test_no_room_for_the_journal(void **state)
         assert_as_before();
 }
 
+static void fail_after(unsigned calls)
+{
+        failing.after = calls;
+        failing.times = 1;
+        failing.error = calls % 2 ? ENOMEM : ENOBUFS;
+}
+
+/* Whatever message of an application is lost, it is done or undone; and of the undoing, it is tried again. */
+static void test_each_lost_message(void **state)
+{
+        enum { STEP = 3 }; /* all of them: make check-all */
+        struct host_error error;
+        struct wish w;
+        unsigned refused = 0, calls = 0;
+
+        (void)state;
+        need_namespace();
+        wish(&w, WORDS("10.9.0.1/24", "fd09::1/64"), WORDS("0.0.0.0/0", "::/0", "10.1.0.0/16"));
+        exclude(&w, WORDS("10.2.0.0/16"));
+        for (failing.times = 0; failing.times == 0; calls += STEP) { /* until it had no such message */
+                fail_after(calls);
+                bool applied = host_apply(host, &w.state, &error);
+                unsigned left = failing.times;
+                failing.times = 0;
+                refused += !applied;
+                if (applied) undo();
+                assert_as_before();
+                failing.times = left;
+        }
+        assert_in_range(calls, 40, 1000);
+        assert_in_range(refused, 10, calls);
+        failing.times = 0;
+        for (calls = 0; failing.times == 0; calls += STEP) {
+                apply(&w);
+                fail_after(calls);
+                undo();
+                unsigned left = failing.times;
+                failing.times = 0;
+                assert_as_before();
+                failing.times = left;
+        }
+        failing.times = 0;
+        assert_in_range(calls, 20, 1000);
+}
+
 static void test_many_routes(void **state)
 {
         enum { MANY = 2000 };
@@ -1128,6 +1174,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_same_mark_is_refused, begin, end),
                 cmocka_unit_test_setup_teardown(test_journals_of_other_namespaces, begin, end),
                 cmocka_unit_test_setup_teardown(test_no_room_for_the_journal, begin, end),
+                cmocka_unit_test_setup_teardown(test_each_lost_message, begin, end),
                 cmocka_unit_test_setup_teardown(test_many_routes, begin, end),
                 cmocka_unit_test_setup_teardown(test_mtu, begin, end),
         };

@@ -1,5 +1,6 @@
 /* What passes between the two processes, and what must not. */
 #include "kernel-iface/ipc.h"
+#include "tests/unit/kernel-iface/failing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -182,6 +183,26 @@ static void test_full_and_gone(void **state)
         pair[0] = -1;
 }
 
+/* Memory that lacks for a moment is no breach, and loses nothing. */
+static void test_no_memory(void **state)
+{
+        struct ipc_message message = { .type = IPC_REPLY, .id = 7 }, got;
+        int fds[IPC_FDS_MAX];
+
+        (void)state;
+        failing.error = ENOBUFS;
+        failing.times = 1;
+        assert_int_equal(ipc_send(pair[0], &message, NULL, 0), 0);
+        failing.times = 100;
+        assert_int_equal(ipc_send(pair[0], &message, NULL, 0), -EAGAIN);
+        failing.error = ENOMEM;
+        failing.times = 1;
+        assert_int_equal(ipc_receive(pair[1], &got, fds), -EAGAIN);
+        assert_int_equal(ipc_receive(pair[1], &got, fds), 1);
+        assert_int_equal(got.id, 7);
+        assert_int_equal(ipc_receive(pair[1], &got, fds), -EAGAIN);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -191,6 +212,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_send_refuses_what_receive_would, begin, end),
                 cmocka_unit_test_setup_teardown(test_texts_are_ended, begin, end),
                 cmocka_unit_test_setup_teardown(test_full_and_gone, begin, end),
+                cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

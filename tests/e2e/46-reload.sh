@@ -94,6 +94,7 @@ same_session "and all the while"
 
 echo "# ---- a key is changed, while pings flow"
 pinging() { [ "$(grep -c 'bytes from' "$TMP/pings")" -ge "$1" ]; }
+: >"$TMP/pings"
 on a ping -n -i 0.01 -W 2 10.9.0.2 >"$TMP/pings" 2>&1 &
 more_pings() { ok "$1: pings flow on" wait_for 10 pinging $(($(grep -c 'bytes from' "$TMP/pings") + 20)); }
 more_pings "before"

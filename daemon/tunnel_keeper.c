@@ -157,7 +157,7 @@ static void set_endpoint(struct tunnel *tunnel, const struct ipc_message *messag
 enum { PATHS_TOLD_MS = 1000 };
 
 /* The way to a peer may be another now: the kernel chooses the source anew, and the peer's next packet makes it stick
- * again. Who keeps it alive says so at once; of routes that change all the time, once a second. */
+ * again. Who keeps it alive, or calls it, says so at once; of routes that change all the time, once a second. */
 static void forget_sources(struct tunnel *tunnel)
 {
         uint64_t now = moment_now().now, due = tunnel->paths_told + PATHS_TOLD_MS * 1000000ull;
@@ -165,7 +165,7 @@ static void forget_sources(struct tunnel *tunnel)
         if (due <= now) due = tunnel->paths_told = now;
         for (struct peer *peer = NULL; (peer = engine_peer_next(tunnel->engine, peer));) {
                 engine_peer_clear_source(peer);
-                engine_peer_hasten_keepalive(peer, due);
+                engine_peer_hasten(peer, due);
         }
 }
 

@@ -237,6 +237,7 @@ static bool set_kill_switch(struct parser *parser, struct span value)
 
 static bool set_masquerade(struct parser *parser, struct span value)
 {
+        parser->gateway_line = parser->line;
         return set_yes(parser, value, &parser->conf->masquerade);
 }
 
@@ -246,6 +247,7 @@ static bool set_forward(struct parser *parser, struct span value)
         struct conf *conf = parser->conf;
         bool yes = span_is_nocase(value, "yes");
 
+        parser->gateway_line = parser->line;
         if (!value.len) return parse_fail_value(parser, value, "yes, no, or the networks on this side are wanted");
         if (yes || span_is_nocase(value, "no")) {
                 conf->forward = yes ? FORWARD_YES : FORWARD_NO;

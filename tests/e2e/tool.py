@@ -110,6 +110,14 @@ def nameserver(address, zone):
             sock.sendto(header + question + records, asker)
 
 
+# As a default router for so many seconds, to all nodes (RFC 4861, 4.2); the kernel fills in the checksum.
+def advertise(device, seconds):
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        message = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, int(seconds), 0, 0)
+        sock.sendto(message, ("ff02::1", 0, 0, socket.if_nametoindex(device)))
+
+
 def chatter(*addresses):
     query = struct.pack(">6H", 1, 0x100, 1, 0, 0, 0) + b"\x06secret\x07example\x00" + struct.pack(">2H", 1, 1)
     udp = {family: socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)}
@@ -347,4 +355,4 @@ if __name__ == "__main__":
         Relay(*arguments).run()
     else:
         {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan, "faults": faults,
-         "meddle": meddle, "chatter": chatter, "notify": notify}[verb](*arguments)
+         "meddle": meddle, "chatter": chatter, "notify": notify, "advertise": advertise}[verb](*arguments)

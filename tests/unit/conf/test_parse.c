@@ -117,6 +117,10 @@ static void test_errors(void **state)
                 { I "Forward =", 2, 10, "Forward: '': yes, no, or the networks on this side are wanted" },
                 { I "Forward = 10.0.0.0/8, yes", 2, 23,
                   "Forward: 'yes': an address such as 10.0.0.1/24 or fd00::1/64 is wanted" },
+                { I "Masquerade = yes\nAddress = 10.0.0.1/24\nForward = no\nMTU = 1400", 4, 1,
+                  "Masquerade = yes needs what Forward = no forbids: leave one of them out" },
+                { I "Forward = no\nMasquerade = yes", 3, 1,
+                  "Masquerade = yes needs what Forward = no forbids: leave one of them out" },
                 { P "Forward = yes", 4, 1, "Forward: a key of [Interface], not of [Peer]" },
                 { I "SaveConfig = yes", 2, 14, "SaveConfig: 'yes': true or false is wanted" },
 

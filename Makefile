@@ -125,14 +125,23 @@ include tests/tests.mk
 
 # mode:source:target. What install puts there, uninstall takes away; of the folders, only the last one is ours.
 DOC     := share/doc/adit
+UNITS   := $(patsubst scripts/systemd/%.in,$(BUILD)/systemd/%,$(wildcard scripts/systemd/*.in))
 INSTALL := 0755:$(BUILD)/aditd:sbin/aditd 0755:$(BUILD)/adit:bin/adit \
            0644:scripts/man/aditd.8:share/man/man8/aditd.8 0644:scripts/man/adit.8:share/man/man8/adit.8 \
            0644:scripts/man/tunnel.conf.5:share/man/man5/tunnel.conf.5 \
            0644:scripts/completion/adit.bash:share/bash-completion/completions/adit \
            0644:scripts/completion/_adit:share/zsh/site-functions/_adit \
-           $(foreach doc,README.md LICENSE tunnel.conf docs/session-upgrade.md,0644:$(doc):$(DOC)/$(notdir $(doc)))
+           $(foreach unit,$(UNITS),0644:$(unit):lib/systemd/system/$(notdir $(unit))) \
+           0644:scripts/systemd/adit.sysusers:lib/sysusers.d/adit.conf 0644:scripts/systemd/adit.tmpfiles:lib/tmpfiles.d/adit.conf \
+           $(foreach doc,README.md LICENSE tunnel.conf docs/recipes.md docs/session-upgrade.md,0644:$(doc):$(DOC)/$(notdir $(doc)))
 
-install: all
+# Made anew each time: PREFIX may be another.
+.PHONY: $(UNITS)
+$(UNITS): $(BUILD)/systemd/%: scripts/systemd/%.in
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's|@BINDIR@|$(PREFIX)/bin|g; s|@SBINDIR@|$(PREFIX)/sbin|g' $< >$@
+
+install: all $(UNITS)
 	$(Q)set -e; for row in $(INSTALL); do \
 	    mode=$${row%%:*} from=$${row#*:}; to="$(DESTDIR)$(PREFIX)/$${from##*:}"; \
 	    echo "  INSTALL $$to"; install -D -m "$$mode" "$${from%:*}" "$$to"; \

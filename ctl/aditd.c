@@ -53,6 +53,12 @@ static void path_restore(char *before)
         free(before);
 }
 
+static void explain(const char *program, int error)
+{
+        if (error == ENOENT) complain(0, "aditd is not installed: neither beside adit nor in %s", getenv("PATH"));
+        else if (error) complain(0, "%s: %s", program, strerror(error));
+}
+
 static int spawn(pid_t *pid, char *argv[], int in)
 {
         posix_spawn_file_actions_t actions;
@@ -63,10 +69,15 @@ static int spawn(pid_t *pid, char *argv[], int in)
         int error = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
         posix_spawn_file_actions_destroy(&actions);
 
-        if (error == ENOENT) complain(0, "aditd is not installed: neither beside adit nor in %s", getenv("PATH"));
-        else if (error) complain(0, "%s: %s", argv[0], strerror(error));
+        explain(argv[0], error);
         path_restore(path_before);
         return error;
+}
+
+static void arguments_add(char *argv[ARGUMENTS_MAX + 2], char *const arguments[])
+{
+        for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
+                argv[i + 1] = arguments[i];
 }
 
 int aditd_run(char *const arguments[], int in)
@@ -75,8 +86,7 @@ int aditd_run(char *const arguments[], int in)
         int wait_status;
         pid_t pid;
 
-        for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
-                argv[i + 1] = arguments[i];
+        arguments_add(argv, arguments);
         aditd_find(program);
         fflush(stdout);
         if (spawn(&pid, argv, in)) return STATUS_FAILED;
@@ -85,4 +95,18 @@ int aditd_run(char *const arguments[], int in)
         if (WIFSIGNALED(wait_status))
                 return complain(STATUS_FAILED, "aditd ended by signal %d before it was done", WTERMSIG(wait_status));
         return WEXITSTATUS(wait_status);
+}
+
+int aditd_become(char *const arguments[])
+{
+        char program[CONF_PATH_MAX], *argv[ARGUMENTS_MAX + 2] = { program }, *path_before;
+
+        arguments_add(argv, arguments);
+        aditd_find(program);
+        fflush(NULL);
+        path_before = path_extend();
+        execvp(program, argv);
+        explain(program, errno);
+        path_restore(path_before);
+        return STATUS_FAILED;
 }

@@ -7,4 +7,7 @@
  * could not be run. */
 int aditd_run(char *const arguments[], int in);
 
+/* The same, but this process becomes it; returns only when it could not. */
+int aditd_become(char *const arguments[]);
+
 #endif

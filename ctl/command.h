@@ -11,8 +11,9 @@ enum status {
         STATUS_OK = 0,
         STATUS_FAILED = 1, /* refused, or failed */
         STATUS_USAGE = 2,
-        STATUS_NO_LINK = 3, /* no link of this name is up */
-        STATUS_DENIED = 4,  /* needs root, or the group adit */
+        STATUS_NO_LINK = 3,  /* no link of this name is up */
+        STATUS_DENIED = 4,   /* needs root, or the group adit */
+        STATUS_MISTAKE = 78, /* of `up --foreground`: in the file; EX_CONFIG, which tells not to try again */
 };
 
 struct command {

@@ -26,7 +26,7 @@ const struct command commands[] = {
           "Examples:\n"
           "  (umask 077; adit genpsk > berlin.psk)\n",
           command_genpsk },
-        { "up", "FILE|NAME [--dry-run]", "Bring a link up",
+        { "up", "[--foreground] FILE|NAME [--dry-run]", "Bring a link up",
           "Checks the whole file first: with a mistake in it, nothing is changed. Then starts aditd, and\n"
           "returns when the link is up. Says what the file asks for and this version does not do.\n\n"
           "PreUp is run before there is an interface, PostUp when all is set; each command by bash, with the rights of "
@@ -36,8 +36,13 @@ const struct command commands[] = {
           "brought up; when a PostUp fails, it is taken down again. A file with commands, and the folders it lies in, "
           "must\n"
           "belong to root and be writable by nobody else.\n\n"
-          "  --dry-run   print what would be done, in its order, as commands that a person could type; change "
-          "nothing\n\n"
+          "  --foreground   for a service manager: become aditd after PreUp, and stay until the link ends. PostUp is "
+          "run\n"
+          "                 when the link is ready, and only then READY=1 is sent (sd_notify); PreDown and PostDown "
+          "are\n"
+          "                 run by adit down. Exit status 78: a mistake in the file\n"
+          "  --dry-run      print what would be done, in its order, as commands that a person could type; change\n"
+          "                 nothing\n\n"
           "Examples:\n"
           "  adit up wg0            /etc/adit/wg0.conf, or /etc/wireguard/wg0.conf\n"
           "  adit up ./tunnel.conf  the link 'tunnel'\n",

@@ -3,6 +3,7 @@
 #include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/config.h"
+#include "ctl/foreground.h"
 #include "ctl/hooks.h"
 #include "ctl/live.h"
 #include "ctl/resolvconf.h"
@@ -185,8 +186,8 @@ static int up_with_hooks(const char *path, const struct hooks *hooks, struct poo
 
 int command_up(const struct command *self, int argc, char **argv, struct pool *pool)
 {
-        bool dry = false;
-        const struct option_row rows[] = { { "dry-run", NULL, &dry }, { 0 } };
+        bool dry = false, foreground = false;
+        const struct option_row rows[] = { { "dry-run", NULL, &dry }, { "foreground", NULL, &foreground }, { 0 } };
         struct config config = { 0 };
         struct hooks hooks = { 0 };
         int status = options_parse(self, rows, 1, 1, &argc, &argv);
@@ -194,6 +195,7 @@ int command_up(const struct command *self, int argc, char **argv, struct pool *p
         if (status != OPTIONS_PROCEED) return status;
         status = config_load(&config, pool, argv[0]);
         if (!status) status = hooks_allow(&config);
+        if (status && foreground) status = STATUS_MISTAKE;
         if (!status && !dry) status = root_check("up");
         if (!status) status = refuse_if_up(config.name);
         if (!status && dry) {
@@ -205,7 +207,7 @@ int command_up(const struct command *self, int argc, char **argv, struct pool *p
         nothing_changed(status);
         pool_reset(pool); /* no key of ours stays while aditd starts */
         sodium_memzero(&config.conf, sizeof config.conf);
-        if (!status) status = up_with_hooks(config.path, &hooks, pool);
+        if (!status) status = (foreground ? foreground_up : up_with_hooks)(config.path, &hooks, pool);
         hooks_fini(&hooks);
         sodium_memzero(&config, sizeof config);
         return status;

@@ -54,7 +54,10 @@ void keeper_unwatch(struct keeper *keeper, int fd)
 
 void keeper_stop(struct keeper *keeper, int status)
 {
-        if (!keeper->stop) keeper->status = status;
+        if (!keeper->stop) {
+                keeper->status = status;
+                service_stopping(keeper);
+        }
         keeper->stop = true;
 }
 
@@ -83,7 +86,10 @@ void keeper_ready(struct keeper *keeper)
 {
         keeper->ready = true;
         log_print(LOG_INFO, "ready, port %u", keeper->sockets.port);
-        if (keeper->options->ready < 0) return;
+        if (keeper->options->foreground) {
+                service_up(keeper);
+                return;
+        }
         keeper_to_background();
         log_open_syslog(keeper->options->link, log_level());
         (void)!write(keeper->options->ready, "", 1);
@@ -102,7 +108,10 @@ static void on_signal(struct keeper *keeper)
                         keeper->asked_to_end = true;
                         keeper_stop(keeper, 0);
                 }
-                if (info.ssi_signo == SIGHUP && keeper->options->config) control_load(keeper);
+                if (info.ssi_signo == SIGHUP && keeper->options->config) {
+                        service_reloading(keeper);
+                        control_load(keeper);
+                }
         }
         for (pid_t child; (child = waitpid(-1, NULL, WNOHANG)) > 0;) {
                 names_reaped(keeper, child);
@@ -167,6 +176,7 @@ static void dispatch(struct keeper *keeper, void *source)
         else if (source == &keeper->files) on_files(keeper);
         else if (source == &keeper->listeners[1]) control_accept(keeper);
         else if (source == &keeper->timer) (void)!read(keeper->timer, &expirations, sizeof expirations);
+        else if (source == &keeper->notify) service_started(keeper);
         else if (names_own(keeper, source)) names_readable(keeper, source);
         else if (client->fd >= 0 && keeper->transaction.stage == STAGE_IDLE) control_readable(keeper, client);
 }
@@ -177,6 +187,7 @@ static int arm(struct keeper *keeper)
         uint64_t deadline = names_deadline(keeper);
 
         if (keeper->egress_due < deadline) deadline = keeper->egress_due;
+        if (keeper->beat_due < deadline) deadline = keeper->beat_due;
         if (keeper->guard_due < deadline) deadline = keeper->guard_due;
         if (keeper->transaction.stage == STAGE_RESOLVING && keeper->transaction.deadline < deadline)
                 deadline = keeper->transaction.deadline;
@@ -218,6 +229,7 @@ static void loop(struct keeper *keeper)
                 for (int i = 0; i < count && !keeper->stop; i++)
                         dispatch(keeper, events[i].data.ptr);
                 names_tick(keeper);
+                service_tick(keeper);
                 apply_resolved(keeper);
                 guard_tick(keeper);
                 drift_tick(keeper);
@@ -230,8 +242,8 @@ static void loop(struct keeper *keeper)
 /* ---- End -----------------------------------------------------------------------------------------------------------
  */
 
-/* The tunnel process ends when the socketpair does; one that is stopped is killed by the kernel when this process ends.
- */
+/* The tunnel process ends when the socketpair does. One that is stopped outlives this process, which may not kill it:
+ * its death signal would be sent with the rights of who died. */
 static void end_tunnel(struct keeper *keeper)
 {
         struct ipc_message stop = { .type = IPC_STOP };

@@ -9,7 +9,9 @@ struct keeper_options {
         const char *link;
         const char *config; /* path, or NULL: the link is configured over the UAPI socket */
         bool foreground;
-        int ready; /* a pipe to the waiting parent: one byte when the link is ready; -1 in the foreground */
+        /* Gets one byte when the link is ready. In the background: a pipe to the waiting parent. In the foreground: a
+         * socket to who does something then, and answers with a byte when the link may be called up; or -1. */
+        int ready;
 };
 
 /* Runs until the link ends; the exit status of the process. */

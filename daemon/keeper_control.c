@@ -73,6 +73,7 @@ void control_hold(struct keeper *keeper, bool hold)
 static void loaded(struct keeper *keeper, int error, const char *text)
 {
         if (error) log_print(LOG_ERR, "%s", text);
+        if (keeper->ready) service_reloaded(keeper, !error);
         if (keeper->ready && error) log_print(LOG_ERR, "nothing was changed");
         else if (keeper->ready) log_print(LOG_INFO, "%s was read again", keeper->options->config);
         else if (error) keeper_stop(keeper, 1);
@@ -94,12 +95,13 @@ void control_reply(struct keeper *keeper, struct client *client, int error, uint
                 return;
         }
         snprintf(reply.text, sizeof reply.text, "%s", text);
-        if (control_send(client->fd, &reply, sizeof reply, fds, fd_count)) client_close(keeper, client); /* or it waits */
+        if (control_send(client->fd, &reply, sizeof reply, fds, fd_count))
+                client_close(keeper, client); /* or it waits */
 }
 
 void control_load(struct keeper *keeper)
 {
-        int fd = loader_start(keeper->options->config);
+        int fd = loader_start(keeper->options->config, true);
         struct client *loader = fd < 0 ? NULL : client_new(keeper, fd);
 
         if (loader) {

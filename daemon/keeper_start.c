@@ -190,6 +190,7 @@ static bool watch_all(struct keeper *keeper)
  * Its answer waits until the loop runs. */
 bool keeper_start(struct keeper *keeper)
 {
+        service_open(keeper);
         if (!(open_loop(keeper) && take_claim(keeper) && open_sockets(keeper) && open_interface(keeper) &&
               open_host(keeper) && fork_tunnel(keeper) && watch_all(keeper)))
                 return false;

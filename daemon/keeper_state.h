@@ -8,6 +8,7 @@
 #include "daemon/conf/control.h"
 #include "daemon/conf/records.h"
 #include "daemon/keeper.h"
+#include "daemon/notify.h"
 #include "daemon/log.h"
 #include "daemon/sockets.h"
 #include "kernel-iface/host.h"
@@ -108,6 +109,10 @@ struct keeper {
         uint64_t guard_spent;           /* see keeper_guard.c */
         bool asked_to_end;              /* by a person or the service manager: then the kill switch is lifted, too */
         struct drift drift;
+        struct notify notify; /* the service manager */
+        uint64_t beat_due;    /* when to ask the tunnel process whether it is alive; UINT64_MAX: not now */
+        bool beat_awaited;    /* it was asked, and has not answered */
+        bool called_up;       /* the service manager was told that the link is up */
         bool tunnel_ready, ready, stop;
         int status; /* exit status */
 };
@@ -127,6 +132,16 @@ void keeper_to_background(void);
 
 /* keeper_start.c: makes everything, forks the tunnel process, drops the rights. False: it has said why. */
 bool keeper_start(struct keeper *keeper);
+
+/* keeper_service.c: what the service manager is told. service_open() comes before the first fork. */
+void service_open(struct keeper *keeper);
+void service_up(struct keeper *keeper);
+void service_started(struct keeper *keeper); /* who started us answers, or is gone */
+void service_reloading(struct keeper *keeper);
+void service_reloaded(struct keeper *keeper, bool good);
+void service_stopping(struct keeper *keeper);
+void service_tick(struct keeper *keeper);
+void service_pong(struct keeper *keeper);
 
 /* keeper_tunnel.c: a message of the tunnel process; and to it, what the interface's state and MTU are now. */
 void tell_link(struct keeper *keeper);

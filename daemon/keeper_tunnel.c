@@ -187,6 +187,7 @@ void serve_tunnel(struct keeper *keeper)
         case IPC_MARK: set_mark(keeper, &message); break;
         case IPC_RESULT: apply_result(keeper, &message); break;
         case IPC_LOG: print_line(&message); break;
+        case IPC_PONG: service_pong(keeper); break;
         case IPC_EVENT: on_event(keeper, &message); break;
         default: keeper_stop(keeper, 1); /* nothing else is its to send */
         }

@@ -45,7 +45,7 @@ static void warn(const struct conf *conf, struct pool *pool, const char *path)
                 log_print(LOG_WARNING, "%s: %s", path, text);
 }
 
-static void load(int to, const char *path)
+static void load(int to, const char *path, bool keys)
 {
         char text[CONTROL_TEXT];
         struct conf_error error;
@@ -55,7 +55,7 @@ static void load(int to, const char *path)
 
         if (!conf) {
                 send_error(to, "the configuration could not be read: out of memory");
-        } else if (!conf_load(conf, &pool, path, &error)) {
+        } else if (!(keys ? conf_load : conf_load_keyless)(conf, &pool, path, &error)) {
                 conf_error_format(&error, path, text, sizeof text);
                 send_error(to, text);
         } else {
@@ -67,14 +67,14 @@ static void load(int to, const char *path)
         if (conf) pool_reset(&pool);
 }
 
-int loader_start(const char *path)
+int loader_start(const char *path, bool keys)
 {
         int pair[2], answer;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -errno;
         pid_t child = child_fork(pair[1], &answer);
         if (!child) {
-                load(answer, path);
+                load(answer, path, keys);
                 _exit(0);
         }
         if (child < 0) {

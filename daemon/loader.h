@@ -4,8 +4,11 @@
 #ifndef DAEMON_LOADER_H
 #define DAEMON_LOADER_H
 
+#include <stdbool.h>
+
 /* The descriptor to read the answer from (SOCK_SEQPACKET), or -errno. Before the keeper confines itself the child reads
- * with all of root's rights; later, on SIGHUP, it can read what root owns. */
-int loader_start(const char *path);
+ * with all of root's rights; later, on SIGHUP, it can read what root owns. Without `keys`, for who wants to know the
+ * host's state alone, no key file is read: it need not be there. */
+int loader_start(const char *path, bool keys);
 
 #endif

@@ -36,7 +36,7 @@ static bool load(const char *config, struct host_state *state, struct pool *pool
                 struct control_request request;
                 struct control_reply failure;
         } in;
-        int fds[CONTROL_FDS], from = loader_start(config);
+        int fds[CONTROL_FDS], from = loader_start(config, false);
 
         if (from < 0) return fail(config, strerror(-from));
         ssize_t got = control_receive(from, &in, sizeof in, fds, 0);

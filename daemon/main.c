@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char USAGE[] = "usage: aditd [-f] NAME\n"
-                            "       aditd [-f] -c FILE|NAME\n"
+static const char USAGE[] = "usage: aditd [-f [--ready]] NAME\n"
+                            "       aditd [-f [--ready]] -c FILE|NAME\n"
                             "       aditd --lock -c FILE|NAME\n"
                             "       aditd --repair [NAME]\n"
                             "       aditd --plan NAME\n"
@@ -31,9 +31,13 @@ static const char HELP[] =
         "      --repair [NAME]      undo what a link that was killed left on this host; without NAME, all such links\n"
         "      --plan NAME          print what adit up --dry-run and adit diff ask for on stdin, as commands\n"
         "  -f, --foreground         stay in the foreground, log to stderr (also: WG_PROCESS_FOREGROUND=1)\n"
+        "      --ready              descriptor 3 is a socket: gets a byte when the link is up; a byte that comes back "
+        "tells\n"
+        "                           the service manager so, its end takes the link down\n"
         "  -h, --help               print this\n"
         "  -V, --version            print the version\n\n"
         "SIGHUP reads the file again; SIGTERM and SIGINT take the link down. Environment:\n"
+        "  NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID  as of sd_notify(3), in the foreground\n"
         "  LOG_LEVEL=silent|error|info|verbose       what is logged; info, if it is not set\n"
         "  ADIT_CIPHERS=libsodium|padded|ipsec-mb    that implementation of the ciphers, not the fastest\n\n"
         "Exit status: 0 the link is up (in the foreground: was taken down); 1 failed; 2 wrong usage. Of --repair: 0 "
@@ -41,10 +45,10 @@ static const char HELP[] =
         "nothing is left, also when nothing was; 1 the link is up, or something is left. Of --plan: 0 when there is\n"
         "nothing to do; 3 when there is; 1 failed. More: aditd(8)\n";
 
-enum { OPTION_REPAIR = 256, OPTION_PLAN, OPTION_LOCK }; /* without a letter */
+enum { OPTION_REPAIR = 256, OPTION_PLAN, OPTION_LOCK, OPTION_READY }; /* without a letter */
 
 struct arguments {
-        bool foreground, repair, plan, lock;
+        bool foreground, ready, repair, plan, lock;
         char link[IFNAMSIZ];        /* "": --repair of all */
         char config[CONF_PATH_MAX]; /* "" without -c */
 };
@@ -81,6 +85,7 @@ static void parse(struct arguments *arguments, int argc, char **argv)
                                                  { "repair", no_argument, NULL, OPTION_REPAIR },
                                                  { "plan", no_argument, NULL, OPTION_PLAN },
                                                  { "lock", no_argument, NULL, OPTION_LOCK },
+                                                 { "ready", no_argument, NULL, OPTION_READY },
                                                  { "version", no_argument, NULL, 'V' },
                                                  { "help", no_argument, NULL, 'h' },
                                                  { 0 } };
@@ -93,13 +98,15 @@ static void parse(struct arguments *arguments, int argc, char **argv)
                 else if (option == OPTION_LOCK) arguments->lock = true;
                 else if (option == OPTION_REPAIR) arguments->repair = true;
                 else if (option == OPTION_PLAN) arguments->plan = true;
+                else if (option == OPTION_READY) arguments->ready = true;
                 else if (option == 'V') puts("aditd " ADIT_VERSION), exit(0);
                 else if (option == 'h') help();
                 else usage();
         }
         if ((arguments->repair || arguments->plan) && (config || arguments->lock)) usage();
         if (arguments->repair && argc == optind) return;
-        if (argc - optind != !config || (arguments->lock && !config)) usage();
+        if (argc - optind != !config || (arguments->lock && !config) || (arguments->ready && !arguments->foreground))
+                usage();
         if (config) {
                 find_config(arguments, config);
                 return;
@@ -148,23 +155,34 @@ static int run_in_background(struct keeper_options *options)
         return keeper_run(options);
 }
 
-/* stdin, stdout and stderr, be it /dev/null, so that nothing else gets their numbers; and nothing of the caller's but
- * those. */
-static void arrange_descriptors(void)
+enum { READY = STDERR_FILENO + 1 };
+
+/* stdin, stdout and stderr, be it /dev/null, so that nothing else gets their numbers. */
+static void open_standard(void)
 {
         int fd;
 
         while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
                 continue;
-        close_range(STDERR_FILENO + 1, ~0u, 0);
+        close(fd);
+}
+
+/* Nothing of the caller's but those, and the one that --ready is about. */
+static void close_others(bool ready)
+{
+        close_range(READY + ready, ~0u, 0);
+        if (!ready || !fcntl(READY, F_SETFD, FD_CLOEXEC)) return;
+        fputs("aditd: --ready: descriptor 3 is not open\n", stderr);
+        exit(2);
 }
 
 int main(int argc, char **argv)
 {
         static struct arguments arguments;
 
-        arrange_descriptors();
+        open_standard();
         parse(&arguments, argc, argv);
+        close_others(arguments.ready);
         if (arguments.plan) return plan_run(arguments.link);
         if (geteuid()) {
                 fputs("aditd: a tunnel's interface is made by root: run it as root\n", stderr);
@@ -180,6 +198,6 @@ int main(int argc, char **argv)
         struct keeper_options options = { .link = arguments.link,
                                           .config = *arguments.config ? arguments.config : NULL,
                                           .foreground = arguments.foreground,
-                                          .ready = -1 };
+                                          .ready = arguments.ready ? READY : -1 };
         return options.foreground ? keeper_run(&options) : run_in_background(&options);
 }

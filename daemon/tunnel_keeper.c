@@ -157,7 +157,7 @@ static void set_endpoint(struct tunnel *tunnel, const struct ipc_message *messag
 enum { PATHS_TOLD_MS = 1000 };
 
 /* The way to a peer may be another now: the kernel chooses the source anew, and the peer's next packet makes it stick
- * again. Who keeps it alive says so at once; of routes that change all the time, once a second. */
+ * again. Who keeps it alive, or calls it, says so at once; of routes that change all the time, once a second. */
 static void forget_sources(struct tunnel *tunnel)
 {
         uint64_t now = moment_now().now, due = tunnel->paths_told + PATHS_TOLD_MS * 1000000ull;
@@ -165,7 +165,7 @@ static void forget_sources(struct tunnel *tunnel)
         if (due <= now) due = tunnel->paths_told = now;
         for (struct peer *peer = NULL; (peer = engine_peer_next(tunnel->engine, peer));) {
                 engine_peer_clear_source(peer);
-                engine_peer_hasten_keepalive(peer, due);
+                engine_peer_hasten(peer, due);
         }
 }
 
@@ -179,6 +179,13 @@ static void set_link(struct tunnel *tunnel, const struct ipc_message *message)
         config_set_up(tunnel, message->link.up);
 }
 
+static void pong(struct tunnel *tunnel)
+{
+        struct ipc_message message = { .type = IPC_PONG };
+
+        post(tunnel, &message);
+}
+
 void obey_keeper(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC_FDS_MAX])
 {
         switch (message->type) {
@@ -189,6 +196,7 @@ void obey_keeper(struct tunnel *tunnel, struct ipc_message *message, int fds[IPC
         case IPC_LINK: set_link(tunnel, message); break;
         case IPC_ENDPOINT: set_endpoint(tunnel, message); break;
         case IPC_PATHS: forget_sources(tunnel); break;
+        case IPC_PING: pong(tunnel); break;
         case IPC_STOP: tunnel->stop = true; break;
         default: break; /* a late IPC_REPLY */
         }
@@ -216,11 +224,12 @@ void serve_keeper(struct tunnel *tunnel)
         else if (got != -EAGAIN) keeper_gone(tunnel);
 }
 
-/* News of the host changes nothing that a caller of ask() is in the middle of, and there may be much of it. */
+/* News of the host, and a question whether we live, change nothing that a caller of ask() is in the middle of, and
+ * there may be much of it. */
 static bool is_news(const struct ipc_message *message)
 {
         return message->type == IPC_LINK || message->type == IPC_PATHS || message->type == IPC_ENDPOINT ||
-               message->type == IPC_STOP;
+               message->type == IPC_PING || message->type == IPC_STOP;
 }
 
 static void defer(struct tunnel *tunnel, const struct ipc_message *message, int fds[IPC_FDS_MAX])

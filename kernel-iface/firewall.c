@@ -104,7 +104,7 @@ static bool add_gateway(struct firewall *out, const char *link, const char *inte
 {
         struct nft_text rules = { 0 };
 
-        gateway_rules(&rules, interface, want->fwmark, want);
+        gateway_rules(&rules, interface, want);
         return add_table(out, FIREWALL_GATEWAY, link, 0, &rules);
 }
 

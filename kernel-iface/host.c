@@ -5,6 +5,8 @@
 #include "kernel-iface/namespace.h"
 #include "kernel-iface/plan_commands.h"
 #include "kernel-iface/steps.h"
+#include "kernel-iface/sysctl.h"
+#include "kernel-iface/values.h"
 #include "kernel-iface/wanted.h"
 
 #include <errno.h>
@@ -29,6 +31,7 @@ struct host {
         struct journal journal;
         struct tables tables;
         struct dns dns;
+        bool forwarding;                  /* its sysctls matter: they are wanted, or were changed */
         const struct host_teller *teller; /* while a crash is undone */
 };
 
@@ -181,8 +184,8 @@ int host_watch(struct host *host)
 
 void host_watch_values(int inotify)
 {
-        inotify_add_watch(inotify, steps_valid_mark, IN_MODIFY);
-        inotify_add_watch(inotify, dns_paths.resolv_conf, IN_MODIFY);                  /* of a file that is mounted there */
+        sysctl_watch(inotify);
+        inotify_add_watch(inotify, dns_paths.resolv_conf, IN_MODIFY); /* of a file that is mounted there */
         inotify_add_watch(inotify, "/etc", IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE);
 }
 
@@ -198,7 +201,15 @@ static struct steps_link link_of(struct host *host)
         return (struct steps_link){ .name = host->journal.link,
                                     .ifindex = host->journal.ifindex,
                                     .tables = &host->tables,
-                                    .dns = &host->dns };
+                                    .dns = &host->dns,
+                                    .forwarding = host->forwarding };
+}
+
+/* The same, for a change to `wanted`. */
+static struct steps_link link_for(struct host *host, const struct plan_state *wanted)
+{
+        host->forwarding = values_want_forwarding(wanted) || values_want_forwarding(&host->journal.before);
+        return link_of(host);
 }
 
 static void tell(const struct host *host, const struct plan_step *step)
@@ -286,21 +297,6 @@ static bool converge(struct host *host, const struct plan_state *ours, const str
         return false;
 }
 
-/* The values that are about to change, as they are; kept until undo. A value that several links changed is what the
- * first found. */
-static bool note_values(struct host *host, const struct plan_state *current, const struct plan_state *wanted)
-{
-        for (size_t i = 0; i < current->count; i++) {
-                struct plan_item item = current->items[i];
-                if (item.kind != PLAN_MTU && item.kind != PLAN_UP && item.kind != PLAN_VALID_MARK) continue;
-                if (plan_value(&host->journal.before, item.kind) || !plan_value(wanted, item.kind)) continue;
-                if (item.kind == PLAN_VALID_MARK) journal_shared(host->path, host->journal.netns, item.kind, &item);
-                if (!plan_add(&host->journal.before, &item)) return false;
-        }
-        plan_sort(&host->journal.before);
-        return true;
-}
-
 /* What was ours and is still wanted, and what this change adds. */
 static bool collect_ours(const struct plan_state *ours, const struct plan_state *current,
                          const struct plan_state *wanted, struct plan_state *out)
@@ -308,7 +304,7 @@ static bool collect_ours(const struct plan_state *ours, const struct plan_state 
         *out = (struct plan_state){ 0 };
         for (size_t i = 0; i < wanted->count; i++) {
                 const struct plan_item *item = &wanted->items[i];
-                if (item->kind == PLAN_MTU || item->kind == PLAN_UP || item->kind == PLAN_VALID_MARK) continue;
+                if (plan_is_value(item->kind)) continue;
                 bool is_ours = plan_is_text(item->kind) || plan_has(ours, item) || !plan_has(current, item);
                 if (is_ours && !plan_add(out, item)) return false;
         }
@@ -316,42 +312,22 @@ static bool collect_ours(const struct plan_state *ours, const struct plan_state 
         return true;
 }
 
-/* Values that are no longer ours to hold go back to what they were. */
-static bool return_values(struct host *host, const struct plan_state *current, struct plan_state *wanted)
-{
-        const struct plan_item *was = plan_value(&host->journal.before, PLAN_VALID_MARK);
-        const struct plan_item *is = plan_value(current, PLAN_VALID_MARK);
-        struct plan_item other;
-
-        if (was && is && is->value == 1 && !plan_value(wanted, PLAN_VALID_MARK) &&
-            !journal_shared(host->path, host->journal.netns, PLAN_VALID_MARK, &other) && !plan_add(wanted, was))
-                return false;
-        plan_sort(wanted);
-        return true;
-}
-
-static void forget_values(struct plan_state *before, enum plan_kind kind)
-{
-        size_t kept = 0;
-
-        for (size_t i = 0; i < before->count; i++)
-                if (before->items[i].kind != kind) before->items[kept++] = before->items[i];
-        before->count = kept;
-}
-
 /* What applying needs to know, read once before anything is changed. */
 struct change {
+        struct plan_state held;            /* what other links know of sysctls as they were */
         struct plan_state current, wanted; /* wanted: with the values that go back */
+        struct plan_state config;          /* what is wanted without these */
         struct plan_state goal;            /* ours after success */
         struct plan_state reach;           /* ours before and after: what may be removed on the way, or back */
         struct plan_state back;            /* ours before, and the values as they are: where a failure returns to */
-        bool needs_mark;
 };
 
 static void free_change(struct change *change)
 {
+        plan_free(&change->held);
         plan_free(&change->current);
         plan_free(&change->wanted);
+        plan_free(&change->config);
         plan_free(&change->goal);
         plan_free(&change->reach);
         plan_free(&change->back);
@@ -362,7 +338,8 @@ static void keep_new_tables(struct host *host, struct change *change)
 {
         for (size_t i = 0; i < change->back.count; i++) {
                 struct plan_item *item = &change->back.items[i];
-                if (!plan_is_text(item->kind) || tables_know(&host->tables, item) || dns_knows(&host->dns, item)) continue;
+                if (!plan_is_text(item->kind) || tables_know(&host->tables, item) || dns_knows(&host->dns, item))
+                        continue;
                 const struct plan_item *new = plan_value(&change->goal, item->kind);
                 if (new) *item = *new;
         }
@@ -370,21 +347,22 @@ static void keep_new_tables(struct host *host, struct change *change)
 
 static bool prepare(struct host *host, struct change *change)
 {
-        struct plan_state *ours = &host->journal.ours;
+        struct plan_state *ours = &host->journal.ours, *before = &host->journal.before;
 
-        change->needs_mark = plan_value(&change->wanted, PLAN_VALID_MARK) != NULL;
-        if (!return_values(host, &change->current, &change->wanted)) return false;
-        if (!note_values(host, &change->current, &change->wanted)) return false;
+        if (!journal_held(host->path, host->journal.netns, &change->held)) return false;
+        if (!values_keep_advertisements(before, host->journal.ifindex, &change->current, &change->wanted)) return false;
+        if (!add_all(&change->config, &change->wanted)) return false;
+        if (!values_note(before, &change->held, &change->current, &change->config)) return false;
+        if (!values_give_back(before, &change->held, &change->current, &change->wanted)) return false;
         if (!collect_ours(ours, &change->current, &change->wanted, &change->goal)) return false;
         if (!add_all(&change->reach, ours) || !add_all(&change->reach, &change->goal)) return false;
         if (!add_all(&change->back, ours)) return false;
         keep_new_tables(host, change);
         for (size_t i = 0; i < change->current.count; i++) {
                 const struct plan_item *item = &change->current.items[i];
-                if (plan_value(&change->wanted, item->kind) != NULL && item->kind != PLAN_ADDRESS &&
-                    !plan_is_text(item->kind) && item->kind != PLAN_ROUTE && item->kind != PLAN_THROW &&
-                    item->kind != PLAN_RULES && !plan_add(&change->back, item))
-                        return false;
+                if (!plan_is_value(item->kind)) continue;
+                bool touched = plan_same(&change->wanted, item) || plan_same(&host->journal.before, item);
+                if (touched && !plan_add(&change->back, item)) return false;
         }
         plan_sort(&change->back);
         return true;
@@ -444,7 +422,7 @@ static bool carry_out(struct host *host, struct change *change, const struct pla
                 roll_back(host, change, noted);
                 return false;
         }
-        if (!change->needs_mark) forget_values(&host->journal.before, PLAN_VALID_MARK);
+        values_forget(&host->journal.before, &change->config);
         plan_free(&host->journal.ours);
         host->journal.ours = change->goal;
         change->goal = (struct plan_state){ 0 };
@@ -529,9 +507,9 @@ bool host_apply(struct host *host, const struct host_state *want, struct host_er
 
         *error = (struct host_error){ 0 };
         if (!find_link(host, want, &info, error)) return false;
-        struct steps_link link = link_of(host);
         if (!wanted_state(host->netlink, info.ifindex, want, &change.wanted, error)) return false;
         if (!want_tables(host, want, &change.wanted, error) || !want_dns(host, want, &change.wanted, error)) goto out;
+        struct steps_link link = link_for(host, &change.wanted);
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change.wanted, &change.current);
         if (code) {
                 fail(error, code, "reading the host's state");
@@ -562,24 +540,22 @@ out:
 static bool former_values(struct host *host, const struct plan_state *ours, struct plan_state *wanted,
                           struct host_error *error)
 {
-        struct plan_state current;
-        struct steps_link link = link_of(host);
-        struct plan_item other;
-        bool ok = true;
+        struct plan_state current, held = { 0 };
+        struct steps_link link = link_for(host, &host->journal.before);
         int code = steps_read(host->netlink, &link, ours, &host->journal.before, &current);
 
         *wanted = (struct plan_state){ 0 };
         if (code) return fail(error, code, "reading the host's state");
+        bool ok = journal_held(host->path, host->journal.netns, &held);
         for (size_t i = 0; ok && i < host->journal.before.count; i++) {
                 const struct plan_item *was = &host->journal.before.items[i];
-                const struct plan_item *is = plan_value(&current, was->kind);
-                if (!is) continue; /* it went with its link */
-                if (was->kind == PLAN_VALID_MARK &&
-                    (is->value != 1 || journal_shared(host->path, host->journal.netns, PLAN_VALID_MARK, &other)))
-                        continue; /* changed by others, or still needed by another link */
-                ok = plan_add(wanted, was) || fail(error, ENOMEM, "planning");
+                if (plan_is_sysctl(was->kind) || !plan_value(&current, was->kind)) continue; /* it went with its link */
+                ok = plan_add(wanted, was);
         }
+        ok = ok && values_give_back(&host->journal.before, &held, &current, wanted);
+        if (!ok) fail(error, ENOMEM, "planning");
         plan_sort(wanted);
+        plan_free(&held);
         plan_free(&current);
         return ok;
 }
@@ -597,11 +573,33 @@ static bool undo(struct host *host, const struct plan_state *ours, struct host_e
         return ok;
 }
 
+/* Of two links that go at the same time each may leave what both hold to the other. Once its journal is gone, whoever
+ * looks last sees nobody. Best effort: it names nothing any more. */
+static void look_again(struct host *host, const struct plan_state *sysctls)
+{
+        struct plan_state before = host->journal.before, none = { 0 };
+        struct host_error ignored;
+
+        if (!sysctls->count) return;
+        host->journal.before = *sysctls;
+        undo(host, &none, &ignored);
+        host->journal.before = before;
+}
+
 bool host_undo(struct host *host, struct host_error *error)
 {
-        bool ok = undo(host, &host->journal.ours, error);
+        struct plan_state sysctls = { 0 }, held = { 0 };
+        bool ok = journal_held(host->path, host->journal.netns, &held);
 
-        if (ok) drop_journal(host);
+        if (ok && held.count) ok = values_copy_sysctls(&host->journal.before, &sysctls);
+        if (!ok) fail(error, ENOMEM, "planning");
+        if (ok) ok = undo(host, &host->journal.ours, error);
+        if (ok) {
+                drop_journal(host);
+                look_again(host, &sysctls);
+        }
+        plan_free(&sysctls);
+        plan_free(&held);
         return ok;
 }
 
@@ -789,12 +787,12 @@ static bool foresee_routes(struct change *change)
 static bool read_change(struct host *host, const struct host_state *want, struct change *change,
                         struct host_error *error)
 {
-        struct steps_link link = link_of(host);
-        bool here = link.ifindex;
+        bool here = host->journal.ifindex;
 
-        if (!wanted_state(host->netlink, link.ifindex, want, &change->wanted, error)) return false;
+        if (!wanted_state(host->netlink, host->journal.ifindex, want, &change->wanted, error)) return false;
         if (!want_dns(host, want, &change->wanted, error)) return false;
         if (here && !want_tables(host, want, &change->wanted, error)) return false;
+        struct steps_link link = link_for(host, &change->wanted);
         int code = steps_read(host->netlink, &link, &host->journal.ours, &change->wanted, &change->current);
         if (code) return fail(error, code, "reading the host's state");
         /* only root may ask for tables; those of a link that is not there are made, or replaced at once */

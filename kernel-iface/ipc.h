@@ -18,6 +18,7 @@ enum ipc_type {
         IPC_ENDPOINT,    /* endpoint: a resolved address of a peer */
         IPC_REPLY,       /* reply: of BIND (with a descriptor for each family, IPv4 first) or MARK */
         IPC_PATHS,       /* routes or addresses of the host changed: forget cached source addresses */
+        IPC_PING,        /* answer IPC_PONG: the service manager wants to know whether you are alive */
         IPC_STOP,        /* end cleanly */
         /* tunnel -> keeper */
         IPC_READY,  /* confined and serving */
@@ -26,6 +27,7 @@ enum ipc_type {
         IPC_RESULT, /* result: of PREPARE, COMMIT or STATUS */
         IPC_LOG,    /* log */
         IPC_EVENT,  /* event */
+        IPC_PONG,   /* of PING */
         IPC_TYPES
 };
 

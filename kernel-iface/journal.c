@@ -137,28 +137,28 @@ static void visit_others(const char *path, uint64_t netns, bool (*visit)(void *a
         closedir(dir);
 }
 
-struct search {
-        enum plan_kind kind;
-        struct plan_item *item;
-        bool found;
+struct held {
+        struct plan_state *state;
+        bool ok;
 };
 
-static bool find_value(void *arg, const struct journal *other)
+static bool take_sysctls(void *arg, const struct journal *other)
 {
-        struct search *search = arg;
-        const struct plan_item *value = plan_value(&other->before, search->kind);
+        struct held *held = arg;
 
-        if (value) *search->item = *value;
-        search->found = value != NULL;
-        return !search->found;
+        for (size_t i = 0; held->ok && i < other->before.count; i++) {
+                const struct plan_item *item = &other->before.items[i];
+                if (plan_is_sysctl(item->kind) && !plan_same(held->state, item)) held->ok = plan_add(held->state, item);
+        }
+        return held->ok;
 }
 
-bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item)
+bool journal_held(const char *path, uint64_t netns, struct plan_state *state)
 {
-        struct search search = { .kind = kind, .item = item };
+        struct held held = { state, true };
 
-        visit_others(path, netns, find_value, &search);
-        return search.found;
+        visit_others(path, netns, take_sysctls, &held);
+        return held.ok;
 }
 
 struct named {

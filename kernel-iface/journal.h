@@ -25,9 +25,9 @@ void journal_free(struct journal *journal);
 /* Of the network namespace that the process is in; 0: it cannot be told. */
 uint64_t journal_netns(void);
 
-/* Whether the journal of another link of the namespace `netns`, in the same folder, holds a value of this kind too;
- * *item is then what it was before. */
-bool journal_shared(const char *path, uint64_t netns, enum plan_kind kind, struct plan_item *item);
+/* Appends the sysctls that other links of the namespace `netns` hold, as they were before: all that the journals in the
+ * same folder tell. Of one that several hold, the first found counts; not sorted. False: no memory. */
+bool journal_held(const char *path, uint64_t netns, struct plan_state *held);
 /* Whether the journal of another link there names this item as its own. */
 bool journal_names(const char *path, uint64_t netns, const struct plan_item *item);
 /* The marks of the datagrams that the kill switches of other links of that namespace let out, at most `max`. */

@@ -2,9 +2,9 @@
  * not at all; whatever a route says (one more specific than ours, from a DHCP server that lies), in IPv4 and IPv6.
  * Pure.
  *
- * What leaves all the same, for without it there would be no link: the link's own datagrams, which have its mark (only
- * who may administer the network can set one); DHCP; neighbour and router discovery, and the multicast membership that
- * they need. Loopback. And what ExcludedIPs names: the user's choice of the LAN.
+ * What leaves all the same, for without it there would be no link: the link's own datagrams, which have its mark (who
+ * can set one, by CAP_NET_ADMIN or CAP_NET_RAW, can send past any rule); DHCP; neighbour and router discovery, and the
+ * multicast membership that they need. Loopback. And what ExcludedIPs names: the user's choice of the LAN.
  *
  * A packet into a TUN of another program comes by here again as that program's own datagram, and is judged then; so
  * another tunnel works inside this one. Two links with a kill switch each let the other's datagrams pass.

@@ -1,24 +1,18 @@
 #include "kernel-iface/nft.h"
 
+#include "kernel-iface/errand.h"
 #include "kernel-iface/transact.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/close_range.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <netlink/attr.h>
 #include <nftables/libnftables.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { RUN_MS = 10000, WATCH_READS = 4096, TABLE_ATTR = 1 /* NFTA_*_TABLE, all of them */ };
@@ -120,67 +114,19 @@ static void say(int to, const char *error)
         (void)!write(to, from, strcspn(from, "\n"));
 }
 
-static _Noreturn void run_in_child(const char *text, int to)
+static int run_text(void *text)
 {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (dup2(to, STDERR_FILENO) < 0) _exit(1);
-        close_range(STDERR_FILENO + 1, ~0u, 0); /* the interface and the ports are not this one's to hold */
         struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-        if (!nft || nft_ctx_buffer_error(nft) || nft_ctx_buffer_output(nft)) _exit(1);
+
+        if (!nft || nft_ctx_buffer_error(nft) || nft_ctx_buffer_output(nft)) return 1;
         bool failed = nft_run_cmd_from_buffer(nft, text) != 0;
         if (failed) say(STDERR_FILENO, nft_ctx_get_error_buffer(nft));
-        _exit(failed);
-}
-
-static int left_until(const struct timespec *end)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        long left = (end->tv_sec - now.tv_sec) * 1000 + (end->tv_nsec - now.tv_nsec) / 1000000;
-        return left > 0 ? (int)left : 0;
-}
-
-/* What the child says until it ends. False: it does not end in time. */
-static bool listen_to(int from, char *why, size_t size)
-{
-        struct timespec end;
-        size_t len = 0;
-        char waste[256];
-
-        clock_gettime(CLOCK_MONOTONIC, &end);
-        end.tv_sec += RUN_MS / 1000;
-        for (;;) {
-                struct pollfd poll_fd = { .fd = from, .events = POLLIN };
-                bool room = len + 1 < size;
-                int ready = poll(&poll_fd, 1, left_until(&end));
-                if (ready == 0) return false;
-                if (ready < 0) continue;
-                ssize_t got = room ? read(from, why + len, size - len - 1) : read(from, waste, sizeof waste);
-                if (got == 0) return true;
-                if (room && got > 0) why[len += (size_t)got] = '\0';
-        }
+        return failed;
 }
 
 int nft_run(const char *text, char *why, size_t size)
 {
-        int pair[2], status = 0;
-
-        if (size) *why = '\0';
-        if (pipe2(pair, O_CLOEXEC)) return -errno;
-        pid_t child = fork();
-        if (!child) run_in_child(text, pair[1]);
-        int error = child < 0 ? -errno : 0;
-        close(pair[1]);
-        if (child > 0) {
-                if (!listen_to(pair[0], why, size)) error = -ETIMEDOUT;
-                if (error) kill(child, SIGKILL);
-                while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-                        continue;
-                if (!error && status) error = -EIO;
-        }
-        close(pair[0]);
-        return error;
+        return errand_run(run_text, (void *)(uintptr_t)text, RUN_MS, why, size);
 }
 
 /* watching */

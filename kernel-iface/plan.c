@@ -74,6 +74,13 @@ const struct plan_item *plan_value(const struct plan_state *state, enum plan_kin
         return NULL;
 }
 
+const struct plan_item *plan_same(const struct plan_state *state, const struct plan_item *value)
+{
+        for (size_t i = 0; i < state->count; i++)
+                if (state->items[i].kind == value->kind && state->items[i].mark == value->mark) return &state->items[i];
+        return NULL;
+}
+
 bool plan_is_table(enum plan_kind kind)
 {
         return kind == PLAN_LOCK || kind == PLAN_GATEWAY;
@@ -84,9 +91,20 @@ bool plan_is_text(enum plan_kind kind)
         return plan_is_table(kind) || kind == PLAN_DNS;
 }
 
-static bool is_value(enum plan_kind kind)
+bool plan_is_sysctl(enum plan_kind kind)
 {
-        return kind == PLAN_MTU || kind == PLAN_UP || kind == PLAN_VALID_MARK;
+        return kind == PLAN_VALID_MARK || (kind >= PLAN_ACCEPT_RA && kind <= PLAN_EACH_V6);
+}
+
+bool plan_is_value(enum plan_kind kind)
+{
+        return kind == PLAN_MTU || kind == PLAN_UP || plan_is_sysctl(kind);
+}
+
+/* A sysctl that each interface has for itself. */
+static bool is_of_interface(enum plan_kind kind)
+{
+        return kind == PLAN_ACCEPT_RA || kind == PLAN_EACH_V4 || kind == PLAN_EACH_V6;
 }
 
 /* IPv6 knows an address once on a link, whatever its length: the old length must go before the new one can come. */
@@ -105,7 +123,7 @@ static bool gives_way(const struct plan_item *old, const struct plan_state *want
 static bool must_go(const struct plan_item *item, const struct plan_state *ours, const struct plan_state *wanted)
 {
         if (plan_is_text(item->kind)) return !plan_value(wanted, item->kind);
-        return !is_value(item->kind) && !plan_has(wanted, item) && plan_has(ours, item);
+        return !plan_is_value(item->kind) && !plan_has(wanted, item) && plan_has(ours, item);
 }
 
 size_t plan_difference(const struct plan_state *current, const struct plan_state *ours, const struct plan_state *wanted,
@@ -118,9 +136,11 @@ size_t plan_difference(const struct plan_state *current, const struct plan_state
                 if (must_go(item, ours, wanted) && gives_way(item, wanted))
                         steps[count++] = (struct plan_step){ *item, false };
         }
-        for (size_t i = 0; i < wanted->count; i++)
-                if (!plan_has(current, &wanted->items[i]))
-                        steps[count++] = (struct plan_step){ wanted->items[i], true };
+        for (size_t i = 0; i < wanted->count; i++) {
+                const struct plan_item *item = &wanted->items[i];
+                bool gone = is_of_interface(item->kind) && !plan_same(current, item); /* with its interface */
+                if (!gone && !plan_has(current, item)) steps[count++] = (struct plan_step){ *item, true };
+        }
         for (size_t i = current->count; i-- > 0;) {
                 const struct plan_item *item = &current->items[i];
                 if (must_go(item, ours, wanted) && !gives_way(item, wanted))
@@ -141,9 +161,21 @@ bool plan_connected(const struct plan_item *address, struct plan_item *route)
 }
 
 static const char *const words[PLAN_KINDS] = {
-        [PLAN_LOCK] = "lock",   [PLAN_GATEWAY] = "gateway", [PLAN_ADDRESS] = "address",
-        [PLAN_MTU] = "mtu",     [PLAN_UP] = "up",           [PLAN_ROUTE] = "route",
-        [PLAN_THROW] = "throw", [PLAN_RULES] = "rules",     [PLAN_VALID_MARK] = "src_valid_mark",
+        [PLAN_LOCK] = "lock",
+        [PLAN_GATEWAY] = "gateway",
+        [PLAN_ADDRESS] = "address",
+        [PLAN_MTU] = "mtu",
+        [PLAN_UP] = "up",
+        [PLAN_ROUTE] = "route",
+        [PLAN_THROW] = "throw",
+        [PLAN_RULES] = "rules",
+        [PLAN_VALID_MARK] = "src_valid_mark",
+        [PLAN_ACCEPT_RA] = "accept_ra",
+        [PLAN_FORWARDING_V4] = "forwarding_v4",
+        [PLAN_FORWARDING_V6] = "forwarding_v6",
+        [PLAN_REDIRECTS] = "accept_redirects",
+        [PLAN_EACH_V4] = "each_forwarding_v4",
+        [PLAN_EACH_V6] = "each_forwarding_v6",
         [PLAN_DNS] = "dns",
 };
 
@@ -161,6 +193,8 @@ void plan_print(const struct plan_item *item, char text[PLAN_TEXT])
                 snprintf(text, PLAN_TEXT, "rules ipv%d mark %u table %u", version, item->mark, item->value);
         else if (plan_is_table(item->kind))
                 snprintf(text, PLAN_TEXT, "%s mark %u text %016" PRIx64, words[item->kind], item->mark, item->digest);
+        else if (is_of_interface(item->kind))
+                snprintf(text, PLAN_TEXT, "%s %u interface %u", words[item->kind], item->value, item->mark);
         else if (item->kind == PLAN_DNS)
                 snprintf(text, PLAN_TEXT, "dns means %u text %016" PRIx64, item->value, item->digest);
         else snprintf(text, PLAN_TEXT, "%s %u", words[item->kind], item->value);
@@ -174,12 +208,12 @@ static bool parse_prefix(struct prefix *out, const char *address, unsigned lengt
 
 bool plan_parse(struct plan_item *item, const char *text)
 {
-        char word[16], address[INET6_ADDRSTRLEN];
+        char word[24], address[INET6_ADDRSTRLEN];
         unsigned length, version;
         int end = 0;
 
         *item = (struct plan_item){ 0 };
-        if (sscanf(text, "%15s", word) != 1) return false;
+        if (sscanf(text, "%23s", word) != 1) return false;
         while (item->kind < PLAN_KINDS && strcmp(words[item->kind], word) != 0)
                 item->kind++;
         switch (item->kind) {
@@ -199,10 +233,16 @@ bool plan_parse(struct plan_item *item, const char *text)
                 break;
         case PLAN_LOCK:
         case PLAN_GATEWAY: sscanf(text, "%*s mark %u text %16" SCNx64 "%n", &item->mark, &item->digest, &end); break;
+        case PLAN_ACCEPT_RA:
+        case PLAN_EACH_V4:
+        case PLAN_EACH_V6: sscanf(text, "%*s %u interface %u%n", &item->value, &item->mark, &end); break;
         case PLAN_DNS: sscanf(text, "dns means %u text %16" SCNx64 "%n", &item->value, &item->digest, &end); break;
         case PLAN_MTU:
         case PLAN_UP:
-        case PLAN_VALID_MARK: sscanf(text, "%*s %u%n", &item->value, &end); break;
+        case PLAN_VALID_MARK:
+        case PLAN_FORWARDING_V4:
+        case PLAN_FORWARDING_V6:
+        case PLAN_REDIRECTS: sscanf(text, "%*s %u%n", &item->value, &end); break;
         default: return false;
         }
         return end && !text[end];

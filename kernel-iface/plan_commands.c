@@ -2,6 +2,7 @@
 
 #include "kernel-iface/firewall.h"
 #include "kernel-iface/netlink.h"
+#include "kernel-iface/sysctl.h"
 
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
@@ -45,9 +46,12 @@ static size_t throw_route(const struct words *w)
                                 w->prefix, w->table, RTPROT_ADIT);
 }
 
-static size_t valid_mark(const struct words *w)
+static size_t sysctl(const struct words *w)
 {
-        return (size_t)snprintf(w->text, w->size, "sysctl -q -w net.ipv4.conf.all.src_valid_mark=%u\n", w->item->value);
+        char name[SYSCTL_NAME];
+
+        sysctl_name(w->item, name);
+        return (size_t)snprintf(w->text, w->size, "sysctl -q -w %s=%u\n", name, w->item->value);
 }
 
 /* Each new rule stands before all others, so that the one that is added last is asked first. */
@@ -82,9 +86,9 @@ static size_t dns(const struct words *w)
 }
 
 static size_t (*const kinds[PLAN_KINDS])(const struct words *w) = {
-        [PLAN_LOCK] = table,  [PLAN_GATEWAY] = table, [PLAN_ADDRESS] = address,   [PLAN_MTU] = mtu,
-        [PLAN_UP] = up,       [PLAN_ROUTE] = route,   [PLAN_THROW] = throw_route, [PLAN_VALID_MARK] = valid_mark,
-        [PLAN_RULES] = rules, [PLAN_DNS] = dns,
+        [PLAN_LOCK] = table, [PLAN_GATEWAY] = table, [PLAN_ADDRESS] = address,   [PLAN_MTU] = mtu,
+        [PLAN_UP] = up,      [PLAN_ROUTE] = route,   [PLAN_THROW] = throw_route, [PLAN_RULES] = rules,
+        [PLAN_DNS] = dns,
 };
 
 size_t plan_commands(const struct plan_step *step, const char *link, char *text, size_t size)
@@ -103,5 +107,5 @@ size_t plan_commands(const struct plan_step *step, const char *link, char *text,
         inet_ntop(w.version == '6' ? AF_INET6 : AF_INET, item->prefix.bytes, bytes, sizeof bytes);
         snprintf(w.prefix, sizeof w.prefix, "%s/%u", bytes, item->prefix.length);
         if (item->value != RT_TABLE_MAIN) snprintf(w.table, sizeof w.table, " table %u", item->value);
-        return kinds[item->kind](&w);
+        return plan_is_sysctl(item->kind) ? sysctl(&w) : kinds[item->kind](&w);
 }

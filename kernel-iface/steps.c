@@ -1,13 +1,11 @@
 #include "kernel-iface/steps.h"
 
+#include "kernel-iface/sysctl.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-const char steps_valid_mark[] = "/proc/sys/net/ipv4/conf/all/src_valid_mark";
 
 /* reading */
 
@@ -135,18 +133,14 @@ static int read_throws(struct netlink *netlink, const struct plan_state *from, c
         return 0;
 }
 
-static int read_valid_mark(struct plan_state *current)
+/* Those of forwarding have files of each interface: they are read when it is somebody's business. */
+static int read_sysctls(bool forwarding, struct plan_state *current)
 {
-        struct plan_item item = { .kind = PLAN_VALID_MARK };
-        char text[16] = "";
-        int fd = open(steps_valid_mark, O_RDONLY | O_CLOEXEC);
+        int error = 0;
 
-        if (fd < 0) return -errno;
-        ssize_t got = read(fd, text, sizeof text - 1);
-        close(fd);
-        if (got <= 0) return -EIO;
-        item.value = (uint32_t)strtoul(text, NULL, 10);
-        return plan_add(current, &item) ? 0 : -ENOMEM;
+        for (enum plan_kind kind = 0; !error && kind < PLAN_KINDS; kind++)
+                if (kind == PLAN_VALID_MARK || (forwarding && plan_is_sysctl(kind))) error = sysctl_read(kind, current);
+        return error;
 }
 
 int steps_read(struct netlink *netlink, struct steps_link *link, const struct plan_state *ours,
@@ -161,26 +155,13 @@ int steps_read(struct netlink *netlink, struct steps_link *link, const struct pl
         if (!error) error = read_rules(netlink, wanted, wanted, current);
         if (!error) error = read_throws(netlink, ours, ours, wanted, current);
         if (!error) error = read_throws(netlink, wanted, ours, wanted, current);
-        /* without IPv4 there is none, and none is wanted */
-        if (!error) error = read_valid_mark(current);
-        if (error == -ENOENT) error = 0;
+        if (!error) error = read_sysctls(link->forwarding, current);
         if (error) plan_free(current);
         else plan_sort(current);
         return error;
 }
 
 /* applying */
-
-static int write_valid_mark(uint32_t value)
-{
-        int fd = open(steps_valid_mark, O_WRONLY | O_CLOEXEC);
-        int error = 0;
-
-        if (fd < 0) return -errno;
-        if (dprintf(fd, "%u\n", value) < 0) error = -errno;
-        close(fd);
-        return error;
-}
 
 static int change(struct netlink *netlink, const struct steps_link *link, const struct plan_step *step)
 {
@@ -192,15 +173,29 @@ static int change(struct netlink *netlink, const struct steps_link *link, const 
         case PLAN_UP: return netlink_set_link(netlink, link->ifindex, 0, item->value);
         case PLAN_ROUTE: return netlink_change_route(netlink, link->ifindex, item->value, &item->prefix, step->add);
         case PLAN_THROW: return netlink_change_throw(netlink, item->value, &item->prefix, step->add);
-        case PLAN_VALID_MARK: return write_valid_mark(item->value);
         case PLAN_RULES: return netlink_change_rules(netlink, item->prefix.family, item->mark, item->value, step->add);
-        default: return -EINVAL;
+        default: return plan_is_sysctl(item->kind) ? sysctl_write(item) : -EINVAL;
         }
 }
 
 static bool is_gone(int error)
 {
         return error == -ESRCH || error == -ENOENT || error == -EADDRNOTAVAIL || error == -ENODEV;
+}
+
+/* The head of its group is what has to be set: with that, the rest is the kernel's. */
+static void explain_sysctl(struct host_error *error, const struct plan_item *item)
+{
+        char name[SYSCTL_NAME], head[SYSCTL_NAME];
+        size_t len;
+
+        sysctl_name(item, name);
+        len = (size_t)snprintf(error->text, sizeof error->text, "%s = %u: %s", name, item->value,
+                               strerror(error->error));
+        if (error->error != EROFS) return;
+        sysctl_name(&(struct plan_item){ .kind = sysctl_head(item->kind) }, head);
+        snprintf(error->text + len, sizeof error->text - len,
+                 ": /proc/sys cannot be written here; set it from outside: sysctl -w %s=1", head);
 }
 
 static void explain(struct host_error *error, const struct steps_link *link, const struct plan_item *item)
@@ -220,11 +215,6 @@ static void explain(struct host_error *error, const struct steps_link *link, con
                 snprintf(error->text + len, sizeof error->text - len, ": the link has it with another prefix length");
         else if (error->error == EEXIST && item->kind == PLAN_RULES)
                 snprintf(error->text + len, sizeof error->text - len, ": another link has taken this mark; set FwMark");
-        else if (item->kind == PLAN_VALID_MARK && error->error == EROFS)
-                snprintf(error->text + len, sizeof error->text - len,
-                         ": /proc/sys cannot be written here; set it from outside: sysctl -w "
-                         "net.ipv4.conf.all.src_valid_mark=%u",
-                         item->value);
         else if (item->prefix.family == AF_INET6 && (error->error == EACCES || error->error == EAFNOSUPPORT))
                 snprintf(error->text + len, sizeof error->text - len,
                          ": IPv6 is switched off on this host (net.ipv6.conf.%s.disable_ipv6)", link->name);
@@ -239,6 +229,7 @@ bool steps_apply(struct netlink *netlink, const struct steps_link *link, const s
 
         if (code == 0 || (!step->add && is_gone(code))) return true;
         *error = (struct host_error){ .error = -code };
-        explain(error, link, &step->item);
+        if (plan_is_sysctl(step->item.kind)) explain_sysctl(error, &step->item);
+        else explain(error, link, &step->item);
         return false;
 }

@@ -7,14 +7,13 @@
 #include "kernel-iface/plan.h"
 #include "kernel-iface/tables.h"
 
-extern const char steps_valid_mark[]; /* the file of net.ipv4.conf.all.src_valid_mark */
-
 struct steps_link {
         const char *name; /* for messages */
         int ifindex;      /* in: of the link meant; 0: it is gone */
         struct tables *tables;
         struct dns *dns;
-        bool here; /* out of steps_read() */
+        bool forwarding; /* in: the sysctls of forwarding matter */
+        bool here;       /* out of steps_read() */
         bool up;
 };
 

@@ -195,6 +195,26 @@ free_excluded:
         return ok;
 }
 
+static bool has_v4(const struct host_state *want)
+{
+        for (size_t i = 0; i < want->address_count; i++)
+                if (want->addresses[i].family == AF_INET) return true;
+        for (size_t i = 0; i < want->route_count; i++)
+                if (want->routes[i].family == AF_INET) return true;
+        return false;
+}
+
+/* A gateway forwards what the link carries: without IPv6 inside, IPv6 of the host stays as it is. */
+static bool add_forwarding(const struct host_state *want, struct plan_state *out)
+{
+        bool gateway = want->masquerade || want->forward == FORWARD_YES || want->forward == FORWARD_NETWORKS;
+        struct plan_item v4 = { .kind = PLAN_FORWARDING_V4, .value = 1 };
+        struct plan_item v6 = { .kind = PLAN_FORWARDING_V6, .value = 1 };
+
+        if (gateway && has_v4(want) && !plan_add(out, &v4)) return false;
+        return !gateway || !has_v6(want) || plan_add(out, &v6);
+}
+
 static bool add_link(struct netlink *netlink, int ifindex, const struct host_state *want, struct plan_state *out)
 {
         struct plan_item mtu = { .kind = PLAN_MTU, .value = wanted_mtu(netlink, ifindex, want) };
@@ -212,7 +232,7 @@ bool wanted_state(struct netlink *netlink, int ifindex, const struct host_state 
 {
         *out = (struct plan_state){ 0 };
         if (want->managed && !check_mtu(want, error)) return false;
-        if (want->managed && !add_link(netlink, ifindex, want, out)) {
+        if (want->managed && (!add_link(netlink, ifindex, want, out) || !add_forwarding(want, out))) {
                 *error = (struct host_error){ ENOMEM, "out of memory" };
                 goto free_out;
         }

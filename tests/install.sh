@@ -22,10 +22,15 @@ is() { # NAME GOT WANTED
 files() { (cd "$tmp/a root" && find . ! -type d -printf '%m %P\n' | sort -k 2); }
 
 wanted='755 bin/adit
+644 lib/systemd/system/adit-lock@.service
+644 lib/systemd/system/adit@.service
+644 lib/sysusers.d/adit.conf
+644 lib/tmpfiles.d/adit.conf
 755 sbin/aditd
 644 share/bash-completion/completions/adit
 644 share/doc/adit/LICENSE
 644 share/doc/adit/README.md
+644 share/doc/adit/recipes.md
 644 share/doc/adit/session-upgrade.md
 644 share/doc/adit/tunnel.conf
 644 share/man/man5/tunnel.conf.5
@@ -33,12 +38,14 @@ wanted='755 bin/adit
 644 share/man/man8/aditd.8
 644 share/zsh/site-functions/_adit'
 
-echo 1..8
+echo 1..9
 umask 077
 said=$(run PREFIX=/usr install)
 is "install succeeds" $? 0
 is "install with PREFIX=/usr: these files" "$(files)" "$(sed 's| | usr/|' <<<"$wanted")"
 is "what is installed is what was built" "$(cmp "${BUILD:-build}/aditd" "$tmp/a root/usr/sbin/aditd" 2>&1)" ""
+is "the units start what was installed" "$(sed -nE 's/^Exec[A-Za-z]+=-?([^ ]+) .*/\1/p' "$tmp/a root/usr/lib/systemd/system"/* | sort -u)" "/usr/bin/adit
+/usr/sbin/aditd"
 touch "$tmp/a root/usr/bin/other" "$tmp/a root/usr/share/man/man8/adit.8.gz"
 said=$(run PREFIX=/usr uninstall)
 is "uninstall succeeds, and says nothing" "$? $said" "0 "

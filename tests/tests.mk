@@ -126,7 +126,7 @@ check-threads: tests
 
 check-unit: all tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove -j2 --exec '' $(UNIT_TESTS) $(SIM_TESTS)
-	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh tests/man.sh tests/completion.sh tests/install.sh
+	BUILD=$(BUILD) prove tests/fuzz/corpus.sh tests/upgrade_vectors.sh tests/man.sh tests/completion.sh tests/install.sh tests/service.sh
 
 check-e2e: all $(E2E_TOOLS)
 	ADITD=$(abspath $(BUILD)/aditd) ADIT=$(abspath $(BUILD)/adit) $(if $(SANITIZE),ADIT_SANITIZE=1) prove -j3 --timer $(E2E_TESTS)

@@ -47,7 +47,11 @@ static bool set_key_file(struct parser *parser, struct span value, struct key_fi
         where.line = parser->line;
         where.column = (unsigned)(value.text - parser->line_start) + 1;
         *file = where;
-        return set_text(parser, value, where.path);
+        if (!set_text(parser, value, where.path)) return false;
+        const char *credential = credential_name(*where.path);
+        if (!credential || credential_name_valid(credential, strlen(credential))) return true;
+        return parse_fail_value(parser, value,
+                                "after credential: a name is wanted: 1 to 255 letters, digits or any of _.-");
 }
 
 static bool append_line(struct parser *parser, struct span value, struct conf_line ***end)
@@ -233,6 +237,7 @@ static bool set_kill_switch(struct parser *parser, struct span value)
 
 static bool set_masquerade(struct parser *parser, struct span value)
 {
+        parser->gateway_line = parser->line;
         return set_yes(parser, value, &parser->conf->masquerade);
 }
 
@@ -242,6 +247,7 @@ static bool set_forward(struct parser *parser, struct span value)
         struct conf *conf = parser->conf;
         bool yes = span_is_nocase(value, "yes");
 
+        parser->gateway_line = parser->line;
         if (!value.len) return parse_fail_value(parser, value, "yes, no, or the networks on this side are wanted");
         if (yes || span_is_nocase(value, "no")) {
                 conf->forward = yes ? FORWARD_YES : FORWARD_NO;

@@ -220,15 +220,29 @@ bool key_load_open(struct key *out, int fd, struct conf_error *error)
         return ok;
 }
 
-/* A key file that tunnel.conf names, beside it. */
+/* One that the service manager hands over (systemd.exec(5), LoadCredential=) in a folder of its own. */
+static bool path_of_credential(char out[CONF_PATH_MAX], const char *name, const char **why)
+{
+        const char *folder = getenv("CREDENTIALS_DIRECTORY");
+
+        *why = "no service manager hands credentials over here: CREDENTIALS_DIRECTORY is not set; to reload a service: "
+               "systemctl reload";
+        if (!folder || *folder != '/') return false;
+        *why = "the path is too long";
+        return snprintf(out, CONF_PATH_MAX, "%s/%s", folder, name) < CONF_PATH_MAX;
+}
+
+/* A key file that tunnel.conf names: a credential, or beside it. */
 static bool load_key(const struct key_file *want, const char *conf_path, struct conf_error *error)
 {
+        const char *credential = credential_name(*want->path), *why = "the path is too long";
         char path[CONF_PATH_MAX], quoted[QUOTE_TEXT];
         struct conf_error inner;
 
         *error = (struct conf_error){ .line = want->line, .column = want->column };
         quote_path((struct span){ *want->path, strlen(*want->path) }, quoted);
-        if (!path_beside(path, conf_path, *want->path)) return fail(error, "%s: the path is too long", want->name);
+        if (!(credential ? path_of_credential(path, credential, &why) : path_beside(path, conf_path, *want->path)))
+                return fail(error, "%s: '%s': %s", want->name, quoted, why);
         if (!key_load(want->into, path, &inner)) {
                 error->denied = inner.denied;
                 return fail(error, "%s: '%s': %s", want->name, quoted, inner.text);

@@ -156,6 +156,15 @@ static bool check_mtu(struct parser *parser)
                          "MTU: IPv6 addresses and routes need at least 1280 (RFC 8200); raise it, or leave IPv6 out");
 }
 
+static bool check_gateway(struct parser *parser)
+{
+        const struct conf *conf = parser->conf;
+
+        if (!conf->masquerade || conf->forward != FORWARD_NO) return true;
+        return fail_line(parser, parser->gateway_line,
+                         "Masquerade = yes needs what Forward = no forbids: leave one of them out");
+}
+
 static bool parse_text(struct parser *parser, struct span text)
 {
         const char *nul;
@@ -173,7 +182,7 @@ static bool parse_text(struct parser *parser, struct span text)
         }
         if (!parser->interface_line) return fail_line(parser, 1, "[Interface]: there is none; a file has one");
         return check_missing_keys(parser) && check_twice(parser) && check_names(parser) && check_policies(parser) &&
-               check_mtu(parser);
+               check_mtu(parser) && check_gateway(parser);
 }
 
 bool conf_parse_files(struct conf *out, struct pool *pool, const char *text, size_t len, struct key_file **files,

@@ -31,7 +31,7 @@ struct parser {
         struct conf_error *error;
 
         enum section section;
-        unsigned line, interface_line, mtu_line;
+        unsigned line, interface_line, mtu_line, gateway_line;
         const char *line_start;
         struct peer_place *places, **places_end, *place; /* place: of the present [Peer] */
         size_t peer_count, name_count;

@@ -178,6 +178,22 @@ const char *quote(struct span value, char out[QUOTE_TEXT])
         return quote_unless(maybe_key(value, ""), value, out);
 }
 
+const char *credential_name(const char *text)
+{
+        static const char prefix[] = "credential:";
+        size_t len = sizeof prefix - 1;
+
+        return strncmp(text, prefix, len) ? NULL : text + len;
+}
+
+bool credential_name_valid(const char *name, size_t len)
+{
+        static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+        if (!len || len > 255 || strspn(name, allowed) < len) return false;
+        return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
+}
+
 const char *quote_path(struct span path, char out[QUOTE_TEXT])
 {
         return quote_unless(maybe_key(path, "/"), path, out);

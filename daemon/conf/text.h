@@ -30,6 +30,11 @@ bool host_parse(union socket_address *out, struct span host, const char **why);
 /* A server's literal address, a domain, or ~ and a domain ("~.": all names). */
 bool dns_parse(enum host_dns_kind *out, struct span word);
 
+/* The NAME of "credential:NAME", or NULL: the text is something else. */
+const char *credential_name(const char *text);
+/* 1 to 255 of a-z A-Z 0-9 _ . -, but not "." and "..": it names a file in a folder. */
+bool credential_name_valid(const char *name, size_t len);
+
 /* Fills `out` with the value as an error may quote it: control characters replaced, long ones cut, what could be a key
  * hidden. */
 enum { QUOTE_TEXT = 72 };

@@ -190,12 +190,18 @@ void engine_peer_clear_source(struct peer *peer)
         peer_forget_source(peer);
 }
 
-void engine_peer_hasten_keepalive(struct peer *peer, uint64_t at)
+static bool hasten(struct timers *timers, enum timer timer, uint64_t at)
 {
-        struct timers *timers = &peer->timers;
+        if (!timer_armed(timers, timer) || timers->at[timer] <= at) return false;
+        timer_arm(timers, timer, at);
+        return true;
+}
 
-        if (timer_armed(timers, TIMER_PERSISTENT_KEEPALIVE) && at < timers->at[TIMER_PERSISTENT_KEEPALIVE])
-                timer_arm(timers, TIMER_PERSISTENT_KEEPALIVE, at);
+void engine_peer_hasten(struct peer *peer, uint64_t at)
+{
+        hasten(&peer->timers, TIMER_PERSISTENT_KEEPALIVE, at);
+        if (hasten(&peer->timers, TIMER_RETRANSMIT_HANDSHAKE, at) && peer->initiate_not_before > at)
+                peer->initiate_not_before = at;
 }
 
 void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer *peer, uint16_t seconds)

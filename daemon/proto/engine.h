@@ -215,8 +215,9 @@ void engine_peer_set_preshared_key(struct peer *peer, const struct key *preshare
 void engine_peer_set_endpoint(struct peer *peer, const union socket_address *remote);
 /* The cached source address is gone: later datagrams let the kernel choose. */
 void engine_peer_clear_source(struct peer *peer);
-/* A persistent keepalive, where there is one, is due by then: what comes from another address tells the peer of it. */
-void engine_peer_hasten_keepalive(struct peer *peer, uint64_t at);
+/* Our way to the peer is another. By `at` what tells it so is due: a persistent keepalive, where there is one; and an
+ * initiation that has no response is sent again, for it, or the response, may have gone the old way. */
+void engine_peer_hasten(struct peer *peer, uint64_t at);
 /* Seconds; 0: off. From 0 to another while up: one keepalive is due at once. */
 void engine_peer_set_keepalive(struct engine *engine, uint64_t now, struct peer *peer, uint16_t seconds);
 /* Takes effect at once: by the return nothing goes out under less than what it requires; where it asks for another

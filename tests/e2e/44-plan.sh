@@ -97,7 +97,7 @@ not_ok "a link that is up" adit up --dry-run "$FILE"
 must adit down "$A"
 readonly_sys() { on a unshare -m sh -c 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"' - "$@"; }
 not_ok "where /proc/sys cannot be written" readonly_sys "$ADIT" up "$FILE"
-like "the step, the reason, and what to do" "$(cat "$TMP/out")" "src_valid_mark 1 dev $A: Read-only file system: .*: sysctl -w net.ipv4.conf.all.src_valid_mark=1\$"
+like "the step, the reason, and what to do" "$(cat "$TMP/out")" "net.ipv4.conf.all.src_valid_mark = 1: Read-only file system: .*: sysctl -w net.ipv4.conf.all.src_valid_mark=1\$"
 is "and nothing was changed" "$(host a)" "$untouched"
 must on a sysctl -qw net.ipv4.conf.all.src_valid_mark=1
 ok "as it says: then the link comes up" readonly_sys "$ADIT" up "$FILE"

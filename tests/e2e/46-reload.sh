@@ -3,8 +3,12 @@
 #
 #   a e0 192.0.2.1 ------- e0 192.0.2.2 b
 #   tunnel 10.9.0.1 ==== 10.9.0.2 b (the peer that has the traffic)          the other peers of a are never there
+#
+# All of it in a mount namespace with a /var/lib of its own, for the DNS.
+if [ -z "${OWN_MOUNTS:-}" ]; then OWN_MOUNTS=1 exec unshare -m --propagation private bash "$0" "$@"; fi
 . "$(dirname "$0")/lib.sh"
 needs ping iperf3
+must mount -t tmpfs tmpfs /var/lib
 [ -x "$ADIT" ] || bail "$ADIT is missing: make"
 
 spaces a b
@@ -90,6 +94,7 @@ same_session "and all the while"
 
 echo "# ---- a key is changed, while pings flow"
 pinging() { [ "$(grep -c 'bytes from' "$TMP/pings")" -ge "$1" ]; }
+: >"$TMP/pings"
 on a ping -n -i 0.01 -W 2 10.9.0.2 >"$TMP/pings" 2>&1 &
 more_pings() { ok "$1: pings flow on" wait_for 10 pinging $(($(grep -c 'bytes from' "$TMP/pings") + 20)); }
 more_pings "before"

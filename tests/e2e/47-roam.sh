@@ -39,12 +39,12 @@ address a "$A" 10.9.0.1/24
 A_IP() { ip -n "${SPACE}a" "$@"; }
 endpoint() { on b wg show "$B" endpoints | awk -F'[\t:]' '{ print $2 }'; }
 
-# The time from now until a packet passes: five seconds at most, of which pings are a tenth apart.
+# TOOK: the time from now until a packet passes: five seconds at most, of which pings are a tenth apart.
 within_5() { # NAME SPACE ADDRESS
-        local start=$EPOCHREALTIME took
+        local start=$EPOCHREALTIME
         for _ in {1..100}; do on "$2" ping -n -c 1 -W 0.1 "$3" >/dev/null 2>&1 && break; done
-        took=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
-        between "$1: after $took ms" "$took" 0 5000
+        TOOK=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
+        between "$1: after $TOOK ms" "$TOOK" 0 5000
 }
 from_a() { within_5 "$1: from a" a 10.9.0.2; }
 from_b() { within_5 "$1: from b" b 10.9.0.1; }
@@ -77,6 +77,18 @@ from_a "the old way is a black hole"
 from_b "and"
 must on r sysctl -qw net.ipv4.conf.e0.forwarding=1
 
+must on a wg set "$A" peer "$PUB_b" remove
+must A_IP link set e1 down
+must A_IP route replace default via 192.0.2.254
+must on r sysctl -qw net.ipv4.conf.e0.forwarding=0
+must on a wg set "$A" peer "$PUB_b" endpoint 203.0.113.2:51820 allowed-ips 10.9.0.2/32
+no_pings a 10.9.0.2 || bail "e0 is no black hole"
+must A_IP link set e1 up
+by 198.51.100.254
+from_a "an initiation went into the black hole"
+between "(the next does not wait for its turn)" "$TOOK" 0 2000
+must on r sysctl -qw net.ipv4.conf.e0.forwarding=1
+
 echo "# ---- idle, and kept alive"
 must on a wg set "$A" peer "$PUB_b" persistent-keepalive 25
 is_endpoint() { [ "$(endpoint)" = "$1" ]; }
@@ -91,6 +103,7 @@ must on a wg set "$A" peer "$PUB_b" persistent-keepalive 0
 
 echo "# ---- a sleep"
 slept=0
+# One after the other: who sleeps last has no session, whatever the two said in between, and so must be the one that begins.
 sleeps() { # SPACE...: an hour more
         local space
         slept=$((slept + 1))
@@ -103,9 +116,9 @@ wait_for 2 eval '[ "$(date +%s)" != "$handshake" ]'
 sleeps a
 from_a "a slept"
 ok "with a new session, for the old one is too old" new_handshake
-sleeps a b
+sleeps b a
 from_a "both slept"
-sleeps a b
+sleeps b a
 must A_IP link set e0 down
 by 198.51.100.254
 from_a "both slept, and a woke up in another network"

@@ -9,6 +9,8 @@
     tool.py scan PID               stdin: needles, one in hex a line; which lie in the memory of the process
     tool.py faults FILE            the table that faults.so left: "NAME COUNT" a line
     tool.py meddle PORT TO-PORT COUNT   passes COUNT datagrams on, loses 4, changes 5, delays 3 and doubles 2 of each 100
+    tool.py notify ADDRESS [SECONDS]   a service manager's end of sd_notify: prints "PID LINE|LINE..." of each message, and "expired" when
+                                   READY=1 or the last WATCHDOG=1 is SECONDS old. ADDRESS: a path, or @NAME
     tool.py chatter ADDRESS...     DNS queries, other datagrams and TCP connections to each, every 2 ms, whatever becomes of them
     tool.py relay                  see Relay
 """
@@ -108,6 +110,14 @@ def nameserver(address, zone):
             sock.sendto(header + question + records, asker)
 
 
+# As a default router for so many seconds, to all nodes (RFC 4861, 4.2); the kernel fills in the checksum.
+def advertise(device, seconds):
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        message = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, int(seconds), 0, 0)
+        sock.sendto(message, ("ff02::1", 0, 0, socket.if_nametoindex(device)))
+
+
 def chatter(*addresses):
     query = struct.pack(">6H", 1, 0x100, 1, 0, 0, 0) + b"\x06secret\x07example\x00" + struct.pack(">2H", 1, 1)
     udp = {family: socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)}
@@ -180,6 +190,26 @@ def meddle(port, to, count):
         if late:
             sock.sendto(late, ("127.0.0.1", int(to)))
             late = None
+
+
+def notify(address, seconds="inf"):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        sock.bind("\0" + address[1:] if address[0] == "@" else address)
+        print("listening", flush=True)
+        due = float("inf")
+        while True:
+            left = due - time.monotonic()
+            if left <= 0:
+                print("expired", flush=True)
+                due = float("inf")
+            elif select.select([sock], [], [], min(left, 1))[0]:
+                data, control, *_ = sock.recvmsg(4096, 256)
+                pid = struct.unpack("i", control[0][2][:4])[0]
+                lines = data.decode().split("\n")
+                print(pid, "|".join(lines), flush=True)
+                if "READY=1" in lines and due == float("inf") or "WATCHDOG=1" in lines:
+                    due = time.monotonic() + float(seconds)
 
 
 class Relay:
@@ -325,4 +355,4 @@ if __name__ == "__main__":
         Relay(*arguments).run()
     else:
         {"uapi": uapi, "touch": touch, "receive": receive, "send": send, "nameserver": nameserver, "scan": scan, "faults": faults,
-         "meddle": meddle, "chatter": chatter}[verb](*arguments)
+         "meddle": meddle, "chatter": chatter, "notify": notify, "advertise": advertise}[verb](*arguments)

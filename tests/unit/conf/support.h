@@ -160,8 +160,8 @@ static inline void random_interface(struct conf *conf)
         }
         if (random_below(2)) conf->flags |= CONF_SAVE_CONFIG;
         conf->kill_switch = random_below(2);
-        conf->masquerade = random_below(2);
         conf->forward = (enum host_forward)random_below(4);
+        conf->masquerade = conf->forward != FORWARD_NO && random_below(2);
         if (conf->forward == FORWARD_NETWORKS) {
                 conf->forwards = pool_alloc(&pool, sizeof *conf->forwards);
                 conf->forwards->prefix = random_prefix(true);

@@ -44,6 +44,29 @@ static void test_not_applied_names_what_the_file_asks_for(void **state)
         assert_null(conf_remark(&conf, &cursor));
 }
 
+static void test_a_kill_switch_and_a_gateway(void **state)
+{
+        static const struct {
+                bool kill_switch, masquerade;
+                enum host_forward forward;
+                bool remark;
+        } rows[] = {
+                { false, true, FORWARD_UNSET, false }, { true, false, FORWARD_YES, false },
+                { true, true, FORWARD_UNSET, true },   { true, true, FORWARD_YES, true },
+                { true, true, FORWARD_NETWORKS, false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                unsigned cursor = 0;
+                conf = (struct conf){ .kill_switch = rows[i].kill_switch,
+                                      .masquerade = rows[i].masquerade,
+                                      .forward = rows[i].forward };
+                const char *remark = conf_remark(&conf, &cursor);
+                assert_int_equal(remark && strstr(remark, "Masquerade"), rows[i].remark);
+        }
+}
+
 static void remarks_of(const char *dns, const char *wanted)
 {
         struct conf_error error;
@@ -181,6 +204,7 @@ int main(void)
                 cmocka_unit_test(test_not_applied_names_what_the_file_asks_for),
                 cmocka_unit_test(test_swallowed_endpoint),
                 cmocka_unit_test(test_mtu_and_ipv6),
+                cmocka_unit_test(test_a_kill_switch_and_a_gateway),
                 cmocka_unit_test(test_more_names_than_a_file_holds),
                 cmocka_unit_test(test_not_applied_names_a_peer_with_our_key),
         };

@@ -166,6 +166,48 @@ static void test_key_files(void **state)
         assert_true(load("wg0.conf"));
 }
 
+static void test_credentials(void **state)
+{
+        static const char text[] = "[Interface]\nPrivateKeyFile = credential:key\n[Peer]\nPublicKey = " KEY_B
+                                   "\nPresharedKeyFile = credential:psk\n";
+        static const char nobody[] =
+                "no service manager hands credentials over here: CREDENTIALS_DIRECTORY is not set; "
+                "to reload a service: systemctl reload";
+        char says[256];
+        struct key key;
+
+        (void)state;
+        put_file("wg0.conf", 0644, text);
+        put_file("key", 0400, KEY_A "\n");
+        put_file("psk", 0400, KEY_C "\n");
+        unsetenv("CREDENTIALS_DIRECTORY");
+        snprintf(says, sizeof says, "PrivateKeyFile: 'credential:key': %s", nobody);
+        assert_false(load("wg0.conf")); /* not the one beside it */
+        assert_error(2, 18, says);
+        setenv("CREDENTIALS_DIRECTORY", "relative", 1);
+        assert_false(load("wg0.conf"));
+        assert_error(2, 18, says);
+
+        setenv("CREDENTIALS_DIRECTORY", folder, 1);
+        assert_true(load("wg0.conf"));
+        assert_true(key_from_base64(&key, KEY_A, strlen(KEY_A)));
+        assert_memory_equal(&conf.private_key, &key, sizeof key);
+        assert_true(key_from_base64(&key, KEY_C, strlen(KEY_C)));
+        assert_memory_equal(&conf.peers->preshared_key, &key, sizeof key);
+        assert_null(conf.private_key_file);
+
+        put_file("psk", 0440, KEY_C "\n");
+        assert_false(load("wg0.conf"));
+        snprintf(says, sizeof says,
+                 "PresharedKeyFile: 'credential:psk': group or others can read it; mend it with: chmod 600 %s/psk",
+                 folder);
+        assert_error(5, 20, says);
+        setenv("CREDENTIALS_DIRECTORY", "/nowhere", 1);
+        assert_false(load("wg0.conf"));
+        assert_error(2, 18, "PrivateKeyFile: 'credential:key': cannot open it: No such file or directory");
+        unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 /* The example at the root, as it is, and with every line in use that is commented out and can be. */
 static void test_example(void **state)
 {
@@ -318,8 +360,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-        static const char *const names[] = { "wg0.conf",  "wg0.key",   "wg0.psk", "fifo.conf",
-                                             "huge.conf", "here.conf", "fifo.key" };
+        static const char *const names[] = { "wg0.conf",  "key",       "psk",       "wg0.key", "wg0.psk",
+                                             "fifo.conf", "huge.conf", "here.conf", "fifo.key" };
 
         (void)state;
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -330,10 +372,11 @@ static int remove_folder(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_modes),    cmocka_unit_test(test_key_files),
-                cmocka_unit_test(test_example),  cmocka_unit_test(test_what_is_no_file),
-                cmocka_unit_test(test_find),     cmocka_unit_test(test_link_name),
-                cmocka_unit_test(test_key_load), cmocka_unit_test(test_absolute),
+                cmocka_unit_test(test_modes),           cmocka_unit_test(test_key_files),
+                cmocka_unit_test(test_credentials),     cmocka_unit_test(test_example),
+                cmocka_unit_test(test_what_is_no_file), cmocka_unit_test(test_find),
+                cmocka_unit_test(test_link_name),       cmocka_unit_test(test_key_load),
+                cmocka_unit_test(test_absolute),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, make_folder, remove_folder);

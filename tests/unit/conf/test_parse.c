@@ -21,6 +21,8 @@ static bool parse(const char *text)
         "and not searched"
 
 /* What is wrong stands in the given place and is said in just these words. */
+#define NO_CREDENTIAL "after credential: a name is wanted: 1 to 255 letters, digits or any of _.-"
+
 static void test_errors(void **state)
 {
         static const struct {
@@ -65,6 +67,11 @@ static void test_errors(void **state)
                   "PrivateKey: this is not a key: a key is 44 characters of "
                   "base64, the last one =" },
                 { I "PrivateKeyFile = ", 2, 17, "PrivateKeyFile: '': the path of a file with a key is wanted" },
+                { I "PrivateKeyFile = credential:", 2, 18, "PrivateKeyFile: 'credential:': " NO_CREDENTIAL },
+                { I "PrivateKeyFile = credential:a/b", 2, 18, "PrivateKeyFile: 'credential:a/b': " NO_CREDENTIAL },
+                { I "PrivateKeyFile = credential:..", 2, 18, "PrivateKeyFile: 'credential:..': " NO_CREDENTIAL },
+                { I "PrivateKeyFile = credential: k", 2, 18, "PrivateKeyFile: 'credential: k': " NO_CREDENTIAL },
+                { P "PresharedKeyFile = credential:k!", 4, 20, "PresharedKeyFile: 'credential:k!': " NO_CREDENTIAL },
                 { I "PrivateKey=" KEY_A "\nPrivateKeyFile=k", 3, 16,
                   "PrivateKeyFile: give PrivateKey or PrivateKeyFile, not both" },
                 { I "PrivateKeyFile=k\nPrivateKey=" KEY_A, 3, 12,
@@ -110,6 +117,10 @@ static void test_errors(void **state)
                 { I "Forward =", 2, 10, "Forward: '': yes, no, or the networks on this side are wanted" },
                 { I "Forward = 10.0.0.0/8, yes", 2, 23,
                   "Forward: 'yes': an address such as 10.0.0.1/24 or fd00::1/64 is wanted" },
+                { I "Masquerade = yes\nAddress = 10.0.0.1/24\nForward = no\nMTU = 1400", 4, 1,
+                  "Masquerade = yes needs what Forward = no forbids: leave one of them out" },
+                { I "Forward = no\nMasquerade = yes", 3, 1,
+                  "Masquerade = yes needs what Forward = no forbids: leave one of them out" },
                 { P "Forward = yes", 4, 1, "Forward: a key of [Interface], not of [Peer]" },
                 { I "SaveConfig = yes", 2, 14, "SaveConfig: 'yes': true or false is wanted" },
 
@@ -279,6 +290,9 @@ static void test_values(void **state)
         assert_null(conf.pre_up);
         assert_true(parse(I "PrivateKeyFile = a\nPrivateKeyFile = /b c/d # e"));
         assert_string_equal(conf.private_key_file, "/b c/d");
+        assert_true(parse(I "PrivateKeyFile = credential:..a_Z-9.key"));
+        assert_string_equal(conf.private_key_file, "credential:..a_Z-9.key");
+        assert_true(parse(I "PrivateKeyFile = ./credential:a/b"));
 }
 
 static void test_policies(void **state)

@@ -31,6 +31,12 @@ static const struct {
         { "throw fd66::/64 table 254", false, "ip -6 route del throw fd66::/64 proto 109\n" },
         { "src_valid_mark 1", true, "sysctl -q -w net.ipv4.conf.all.src_valid_mark=1\n" },
         { "src_valid_mark 0", true, "sysctl -q -w net.ipv4.conf.all.src_valid_mark=0\n" },
+        { "accept_ra 2 interface 1", true, "sysctl -q -w net.ipv6.conf.lo.accept_ra=2\n" },
+        { "forwarding_v4 1", true, "sysctl -q -w net.ipv4.conf.all.forwarding=1\n" },
+        { "forwarding_v6 0", true, "sysctl -q -w net.ipv6.conf.all.forwarding=0\n" },
+        { "accept_redirects 1", true, "sysctl -q -w net.ipv4.conf.all.accept_redirects=1\n" },
+        { "each_forwarding_v4 1 interface 1", true, "sysctl -q -w net.ipv4.conf.lo.forwarding=1\n" },
+        { "each_forwarding_v6 1 interface 0", true, "sysctl -q -w net.ipv6.conf.default.forwarding=1\n" },
         { "rules ipv4 mark 51820 table 51820", true,
           "ip -4 rule add not fwmark 51820 table 51820 protocol 109\n"
           "ip -4 rule add not fwmark 51820 table main suppress_prefixlength 0 protocol 109\n" },

@@ -93,26 +93,56 @@ static void test_hasten_keepalive(void **state)
         struct datagram d;
 
         (void)state;
-        engine_peer_hasten_keepalive(p->a.peer, p->now);
+        engine_peer_hasten(p->a.peer, p->now);
         tick(p, &p->a);
         assert_int_equal(p->fx.count, 0);
         engine_peer_set_keepalive(p->a.engine, p->now, p->a.peer, 25);
         tick(p, &p->a); /* the first is due at once */
         assert_int_equal(had(p, EFFECT_SEND), 1);
         pass_time(p, SECONDS(10));
-        engine_peer_hasten_keepalive(p->a.peer, p->now + SECONDS(1));
+        engine_peer_hasten(p->a.peer, p->now + SECONDS(1));
         tick(p, &p->a);
         assert_int_equal(p->fx.count, 0);
         pass_time(p, SECONDS(1));
         tick(p, &p->a);
         d = sent_by(p, &p->a);
         assert_int_equal(d.bytes[0], MESSAGE_DATA);
-        engine_peer_hasten_keepalive(p->a.peer, p->now + SECONDS(26)); /* later than it is */
+        engine_peer_hasten(p->a.peer, p->now + SECONDS(26)); /* later than it is */
         pass_time(p, SECONDS(25));
         tick(p, &p->a);
         assert_int_equal(had(p, EFFECT_SEND), 1);
         engine_set_up(p->a.engine, p->now, false);
-        engine_peer_hasten_keepalive(p->a.peer, p->now);
+        engine_peer_hasten(p->a.peer, p->now);
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        pair_free(p);
+}
+
+/* An initiation that went the old way is not waited for; the next one in turn is as late as ever. */
+static void test_hasten_handshake(void **state)
+{
+        struct pair *p = pair_new();
+        struct datagram d;
+
+        (void)state;
+        d = initiation_of(p, &p->a);
+        pass_time(p, SECONDS(1));
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        engine_peer_hasten(p->a.peer, p->now + SECONDS(1));
+        pass_time(p, SECONDS(1));
+        tick(p, &p->a);
+        d = sent_by(p, &p->a);
+        assert_int_equal(d.bytes[0], MESSAGE_INITIATION);
+        pass_time(p, REKEY_TIMEOUT - SECONDS(1));
+        tick(p, &p->a);
+        assert_int_equal(p->fx.count, 0);
+        receive(p, &p->b, &d);
+        d = sent_by(p, &p->b);
+        receive(p, &p->a, &d);
+        assert_int_equal(p->reason, DROP_NONE);
+        p->fx.count = 0;
+        engine_peer_hasten(p->a.peer, p->now); /* nothing waits any more */
         tick(p, &p->a);
         assert_int_equal(p->fx.count, 0);
         pair_free(p);
@@ -366,6 +396,7 @@ int main(void)
                 cmocka_unit_test(test_preshared_key),
                 cmocka_unit_test(test_private_key_change),
                 cmocka_unit_test(test_hasten_keepalive),
+                cmocka_unit_test(test_hasten_handshake),
                 cmocka_unit_test(test_no_private_key),
                 cmocka_unit_test(test_own_public_key),
                 cmocka_unit_test(test_low_order_peer),

@@ -122,8 +122,9 @@ static inline size_t conf_pool_size(size_t len)
  * Masquerade, Forward, Name, Upgrade, PostQuantum, Workers). Key names and section names without regard to case, '#'
  * comments, lists by comma, a repeated list appends (DNS: a line for each element). False: *error says why, and *out is
  * not to be used. Refused are: unknown keys and sections, a peer without PublicKey or twice, a Name twice, a
- * policy_conflict(), no [Interface] or two, values out of range. A key given again replaces what it said before. *out
- * has CONF_REPLACE_PEERS, and each peer PEER_REPLACE_ALLOWED_IPS, as a whole configuration does. Errors quote no keys.
+ * policy_conflict(), no [Interface] or two, values out of range, Masquerade with Forward = no. A key given again
+ * replaces what it said before. *out has CONF_REPLACE_PEERS, and each peer PEER_REPLACE_ALLOWED_IPS, as a whole
+ * configuration does. Errors quote no keys.
  */
 bool conf_parse(struct conf *out, struct pool *pool, const char *text, size_t len, struct conf_error *error);
 

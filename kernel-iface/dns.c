@@ -117,20 +117,18 @@ int dns_read(const struct dns *dns, int ifindex, const struct plan_state *ours, 
 static int set(const struct dns *dns, int ifindex, const struct plan_item *item, char *why, size_t size)
 {
         const char *text = text_of(dns, item);
-        bool left;
 
         if (!text) return -EINVAL;
         if (item->value == DNS_BY_FILE) return dns_file_set(&dns_paths, dns->link, text);
         int error = resolved_set(ifindex, text, why, size);
-        return error ? error : dns_file_clear(&dns_paths, dns->link, &left); /* of before there was a resolved */
+        return error ? error : dns_file_clear(&dns_paths, dns->link); /* of before there was a resolved */
 }
 
 /* A file that another program has changed since is left so. */
 static int clear(const struct dns *dns, int ifindex, const struct plan_item *item, char *why, size_t size)
 {
-        bool left;
 
-        if (item->value == DNS_BY_FILE) return dns_file_clear(&dns_paths, dns->link, &left);
+        if (item->value == DNS_BY_FILE) return dns_file_clear(&dns_paths, dns->link);
         return ifindex && resolved_is_here() ? resolved_clear(ifindex, why, size) : 0;
 }
 

@@ -371,11 +371,13 @@ static int forget(struct folder *folder, struct entry *entry)
         return 0;
 }
 
+/* And a folder that nobody needs, of a crash. */
 static int forget_link(void *link, const struct dns_paths *paths, struct folder *folder)
 {
         struct entry *entry = folder_find(folder, link);
 
         (void)paths;
+        if (!folder->count) folder_remove(folder);
         return entry ? forget(folder, entry) : 0;
 }
 
@@ -452,6 +454,23 @@ static int write_resolv_conf(const struct folder *folder, const struct dns_paths
         return error;
 }
 
+/* The file without this link: of the others, or what it was. */
+static int write_without(struct folder *folder, const struct dns_paths *paths, struct entry *entry)
+{
+        return folder->count > 1 ? write_resolv_conf(folder, paths, entry) : put_back(folder, paths);
+}
+
+static int set_in(struct folder *folder, const struct dns_paths *paths, const char *link, const char *text)
+{
+        bool new = !folder_find(folder, link);
+        int error = set_entry(folder, link, text);
+
+        if (!error) error = write_resolv_conf(folder, paths, NULL);
+        struct entry *entry = folder_find(folder, link);
+        if (error && new &&entry && !write_without(folder, paths, entry)) forget(folder, entry);
+        return error;
+}
+
 int dns_file_set(const struct dns_paths *paths, const char *link, const char *text)
 {
         static struct folder folder;
@@ -464,11 +483,8 @@ int dns_file_set(const struct dns_paths *paths, const char *link, const char *te
         char *resolv_conf = read_text(paths->resolv_conf);
         error = !resolv_conf && errno != ENOENT ? -errno : folder_of(&folder, paths, resolv_conf, &intact);
         if (error == -ENOENT) error = folder_make(&folder, paths, resolv_conf);
-        bool new = !error && !folder_find(&folder, own);
-        if (!error) error = set_entry(&folder, own, text);
-        if (!error) error = write_resolv_conf(&folder, paths, NULL);
-        if (error && new &&folder_find(&folder, own)) forget(&folder, folder_find(&folder, own));
-        if (!error) error = visit_folders(paths, folder.name, forget_link, own); /* of a file that others overwrote */
+        if (!error) error = set_in(&folder, paths, own, text);
+        if (!error) visit_folders(paths, folder.name, forget_link, own); /* of a file that others overwrote */
         folder_free(&folder);
         free(resolv_conf);
         close(fd);
@@ -478,7 +494,7 @@ int dns_file_set(const struct dns_paths *paths, const char *link, const char *te
 struct clearing {
         char link[IFNAMSIZ];
         char name[DNS_FOLDER]; /* of the folder that the present resolv.conf names; "" */
-        bool intact, *left;
+        bool intact;
 };
 
 static int clear_in(void *arg, const struct dns_paths *paths, struct folder *folder)
@@ -488,19 +504,17 @@ static int clear_in(void *arg, const struct dns_paths *paths, struct folder *fol
         bool present = strcmp(folder->name, clearing->name) == 0;
         int error = 0;
 
+        if (!folder->count && !present) folder_remove(folder); /* of a crash */
         if (!entry) return 0;
-        if (!present || !clearing->intact) *clearing->left = true;
-        else if (folder->count > 1) error = write_resolv_conf(folder, paths, entry);
-        else error = put_back(folder, paths);
+        if (present && clearing->intact) error = write_without(folder, paths, entry);
         return error ? error : forget(folder, entry);
 }
 
-int dns_file_clear(const struct dns_paths *paths, const char *link, bool *left)
+int dns_file_clear(const struct dns_paths *paths, const char *link)
 {
-        struct clearing clearing = { .left = left };
+        struct clearing clearing = { 0 };
         int fd, error;
 
-        *left = false;
         if (!any_folder(paths)) return 0;
         if ((fd = lock(paths)) < 0) return fd;
         snprintf(clearing.link, sizeof clearing.link, "%s", link);

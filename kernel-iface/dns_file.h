@@ -19,7 +19,7 @@ bool dns_file_is_resolvconf(const struct dns_paths *paths);
 int dns_file_read(const struct dns_paths *paths, const char *link, char **text);
 /* By rename; in place where something is mounted over it. */
 int dns_file_set(const struct dns_paths *paths, const char *link, const char *text);
-/* *left: another program has changed the file since, and it was left so. */
-int dns_file_clear(const struct dns_paths *paths, const char *link, bool *left);
+/* A file that another program has changed since is left as it is. */
+int dns_file_clear(const struct dns_paths *paths, const char *link);
 
 #endif

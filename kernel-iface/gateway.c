@@ -24,7 +24,7 @@ static void networks(struct nft_text *out, const char *link, const struct host_s
 {
         among(out, "iifname", link, "daddr", want);
         among(out, "oifname", link, "saddr", want);
-        nft_print(out, "\t\tct state related meta l4proto { icmp, ipv6-icmp } accept\n");
+        nft_print(out, "\t\tct state related meta l4proto { 1, 58 } accept\n");
 }
 
 static void forward(struct nft_text *out, const char *link, const struct host_state *want)

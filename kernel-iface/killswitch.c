@@ -21,13 +21,13 @@ static void passing(struct nft_text *out, const char *link, const struct host_st
         nft_print(out, "\t}\n");
 }
 
-/* No mark, no rule: it would let everything out. ICMPv6: discovery is never forwarded, so its hop limit is what it was
- * made with (RFC 4861, 3810). */
+/* No mark, no rule: it would let everything out. Protocols are numbers: nft finds names in /etc/protocols alone.
+ * ICMPv6: discovery is never forwarded, so its hop limit is what it was made with (RFC 4861, 3810). */
 static void own(struct nft_text *out, const uint32_t *marks, size_t mark_count)
 {
         nft_print(out, "\tchain own {\n\t\toifname \"lo\" accept\n");
         for (size_t i = 0; i < mark_count; i++)
-                if (marks[i]) nft_print(out, "\t\tmeta mark %u meta l4proto udp accept\n", marks[i]);
+                if (marks[i]) nft_print(out, "\t\tmeta mark %u meta l4proto 17 accept\n", marks[i]);
         nft_print(out, "\t\tmeta nfproto ipv4 udp sport { 67, 68 } udp dport { 67, 68 } accept\n"
                        "\t\tip6 daddr { fe80::/10, ff02::1:2 } udp sport { 546, 547 } udp dport { 546, 547 } accept\n"
                        "\t\ticmpv6 type { 133, 134, 135, 136 } ip6 hoplimit 255 accept\n"

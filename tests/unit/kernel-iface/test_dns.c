@@ -194,12 +194,9 @@ static void set(const char *link, const char *text)
         assert_int_equal(dns_file_set(&paths, link, text), 0);
 }
 
-static void clear(const char *link, bool left)
+static void clear(const char *link)
 {
-        bool was_left;
-
-        assert_int_equal(dns_file_clear(&paths, link, &was_left), 0);
-        assert_int_equal(was_left, left);
+        assert_int_equal(dns_file_clear(&paths, link), 0);
 }
 
 static void reads(const char *link, const char *wanted)
@@ -220,7 +217,7 @@ static void test_links(void **state)
         put("nameserver 192.0.2.1\noptions edns0\n");
         chmod(resolv_conf, 0640);
         reads("wg0", NULL);
-        clear("wg0", false);
+        clear("wg0");
         assert_string_equal(is(), "nameserver 192.0.2.1\noptions edns0\n");
 
         set("wg0", "nameserver 10.0.0.1\nroute .\n");
@@ -235,12 +232,12 @@ static void test_links(void **state)
         reads("wg0", "nameserver 10.0.0.9\n");
         reads("wg0.adit", "nameserver 10.0.0.2\n");
         reads("wg", NULL);
-        clear("wg1", false);
-        clear("wg0", false);
+        clear("wg1");
+        clear("wg0");
         assert_string_equal(is(), "nameserver 10.0.0.2\noptions edns0\n");
         reads("wg0", NULL);
-        clear("wg0", false);
-        clear("wg0.adit", false);
+        clear("wg0");
+        clear("wg0.adit");
         assert_string_equal(is(), "nameserver 192.0.2.1\noptions edns0\n");
         assert_int_equal(stat(resolv_conf, &info), 0);
         assert_int_equal(info.st_mode & 0777, 0640);
@@ -260,8 +257,8 @@ static void test_changed_by_others(void **state)
         reads("wg1", "");
         set("wg1", "nameserver 10.0.0.2\n");
         reads("wg1", "nameserver 10.0.0.2\n");
-        clear("wg0", false);
-        clear("wg1", false);
+        clear("wg0");
+        clear("wg1");
         assert_string_equal(is(), "nameserver 192.0.2.2\n"); /* what the other wrote last */
         assert_int_equal(kept(), 0);
 
@@ -270,7 +267,7 @@ static void test_changed_by_others(void **state)
         fputs("nameserver 192.0.2.3\n", file);
         fclose(file);
         reads("wg0", "");
-        clear("wg0", true);
+        clear("wg0");
         assert_string_equal(is(), "nameserver 10.0.0.1\nnameserver 192.0.2.3\n");
         assert_int_equal(kept(), 0);
 }
@@ -286,7 +283,7 @@ static void test_link_and_none(void **state)
         assert_int_equal(symlink("run.conf", resolv_conf), 0);
         set("wg0", "nameserver 10.0.0.1\n");
         assert_true(readlink(resolv_conf, target, sizeof target) < 0);
-        clear("wg0", false);
+        clear("wg0");
         assert_true(readlink(resolv_conf, target, sizeof target - 1) > 0);
         assert_string_equal(target, "run.conf");
         assert_string_equal(is(), "nameserver 192.0.2.1\n");
@@ -294,8 +291,50 @@ static void test_link_and_none(void **state)
         unlink(resolv_conf);
         set("wg0", "nameserver 10.0.0.1\n");
         assert_string_equal(is(), "nameserver 10.0.0.1\n");
-        clear("wg0", false);
+        clear("wg0");
         assert_string_equal(is(), "(none)");
+        assert_int_equal(kept(), 0);
+}
+
+/* Its folder of a crash, before there was anything in it that anybody wants. */
+static void test_left_folders(void **state)
+{
+        char path[256];
+
+        (void)state;
+        put("nameserver 192.0.2.1\n");
+        for (int round = 0; round < 2; round++) {
+                set("wg0", "nameserver 10.0.0.1\n");
+                snprintf(path, sizeof path, "%s/aBcDeF", folder_path);
+                assert_int_equal(mkdir(path, 0700), 0);
+                if (round) set("wg1", "nameserver 10.0.0.2\n");
+                if (round) clear("wg1");
+                clear("wg0");
+                assert_int_equal(kept(), 0);
+        }
+        assert_string_equal(is(), "nameserver 192.0.2.1\n");
+}
+
+/* Where the file cannot be written nothing is kept, and where it was written for another it stays so. */
+static void test_failed_set(void **state)
+{
+        char name[160];
+
+        (void)state;
+        put("nameserver 192.0.2.1\n");
+        snprintf(name, sizeof name, "%s/.resolv.conf.adit", base);
+        assert_int_equal(mkdir(name, 0700), 0); /* where the new one would be made */
+        assert_int_not_equal(dns_file_set(&paths, "wg0", "nameserver 10.0.0.1\n"), 0);
+        assert_string_equal(is(), "nameserver 192.0.2.1\n");
+        rmdir(name);
+        set("wg1", "nameserver 10.0.0.2\n");
+        assert_int_equal(mkdir(name, 0700), 0);
+        assert_int_not_equal(dns_file_set(&paths, "wg0", "nameserver 10.0.0.1\n"), 0);
+        assert_string_equal(is(), "nameserver 10.0.0.2\n");
+        rmdir(name);
+        clear("wg0");
+        clear("wg1");
+        assert_string_equal(is(), "nameserver 192.0.2.1\n");
         assert_int_equal(kept(), 0);
 }
 
@@ -310,11 +349,11 @@ static void test_lost_folder(void **state)
         snprintf(command, sizeof command, "rm -rf %s", folder_path);
         assert_int_equal(system(command), 0);
         reads("wg0", NULL);
-        clear("wg0", false);
+        clear("wg0");
         assert_string_equal(is(), "nameserver 10.0.0.1\n");
         set("wg0", "nameserver 10.0.0.2\n");
         assert_string_equal(is(), "nameserver 10.0.0.2\n");
-        clear("wg0", false);
+        clear("wg0");
         assert_int_equal(kept(), 0);
 }
 
@@ -329,6 +368,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_links, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_changed_by_others, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_link_and_none, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_left_folders, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_failed_set, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_lost_folder, setup, teardown),
         };
 

@@ -33,7 +33,7 @@ static struct prefix networks[] = { { AF_INET, 16, { 10, 1 } },
 #define ANSWERS \
         "\t\toifname \"wg0\" iifname != \"wg0\" ct state != { established, related } ct status & dnat == 0 drop\n"
 #define DROP    "\t\tiifname \"wg0\" drop\n\t\toifname \"wg0\" drop\n"
-#define RELATED "\t\tct state related meta l4proto { icmp, ipv6-icmp } accept\n"
+#define RELATED "\t\tct state related meta l4proto { 1, 58 } accept\n"
 #define END     "\t}\n"
 #define LEAVING                                                                              \
         "\tchain leaving {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n" \

@@ -47,7 +47,10 @@ static struct plan_item draw_item(void)
                 break;
         case PLAN_ACCEPT_RA:
         case PLAN_EACH_V4:
-        case PLAN_EACH_V6: item.mark = draw(3); /* fall through */
+        case PLAN_EACH_V6:
+                item.mark = draw(3);
+                item.value = draw(3);
+                break;
         default: item.value = draw(3);
         }
         return item;

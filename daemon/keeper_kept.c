@@ -1,15 +1,14 @@
 #include "daemon/keeper_state.h"
 
 #include "daemon/log.h"
+#include "kernel-iface/file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const char KEPT_DIRECTORY[] = "/var/lib/adit";
 enum { PATH = 128, LINE = HOST_NAME_MAX_LEN + INET6_ADDRSTRLEN + 4 };
@@ -60,34 +59,13 @@ static void write_names(const struct keeper *keeper, FILE *file)
         }
 }
 
-static bool same_content(const char *path, const char *bytes, size_t len)
+static bool same_content(const char *path, const char *text)
 {
-        FILE *file = fopen(path, "re");
-        char *had = malloc(len + 1);
-        bool same = file && had && fread(had, 1, len + 1, file) == len && !memcmp(had, bytes, len);
+        char *had = file_read(path);
+        bool same = had && !strcmp(had, text);
 
-        if (file) fclose(file);
         free(had);
         return same;
-}
-
-/* After a power failure, too, it is the old file or the new. */
-static int replace(const char *path, const char *bytes, size_t len)
-{
-        char next[PATH + 4];
-        int error = 0;
-
-        snprintf(next, sizeof next, "%s.new", path);
-        unlink(next);
-        int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0) return -errno;
-        ssize_t put = write(fd, bytes, len);
-        if (put >= 0 && put != (ssize_t)len) error = -ENOSPC;
-        else if (put < 0 || fsync(fd)) error = -errno;
-        close(fd);
-        if (!error && rename(next, path)) error = -errno;
-        if (error) unlink(next);
-        return error;
 }
 
 void kept_write(const struct keeper *keeper)
@@ -102,9 +80,9 @@ void kept_write(const struct keeper *keeper)
         if (!file) return;
         write_names(keeper, file);
         path_of(keeper->options->link, path);
-        if (!fclose(file) && !same_content(path, bytes, len)) {
-                int error = mkdir(KEPT_DIRECTORY, 0755) && errno != EEXIST ? -errno : 0;
-                if (!error) error = replace(path, bytes, len);
+        if (!fclose(file) && !same_content(path, bytes)) {
+                int error = mkdir(KEPT_DIRECTORY, 0700) && errno != EEXIST ? -errno : 0;
+                if (!error) error = file_replace(path, bytes, NULL);
                 if (error)
                         log_print(LOG_WARNING,
                                   "%s: %s: after a reboot, behind the kill switch, the peers' names are not known",

@@ -1,12 +1,11 @@
 #include "kernel-iface/dns_file.h"
 
-#include "kernel-iface/dns_text.h"
+#include "kernel-iface/dns_folder.h"
+#include "kernel-iface/file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,270 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEXT_MAX = 1 << 20, ENTRIES_MAX = 64, LOCK_TRIES = 100, LOCK_STEP = 20000000 /* ns */ };
+enum { LOCK_TRIES = 100, LOCK_STEP = 20000000 /* ns */ };
 
 const struct dns_paths dns_paths = { "/etc/resolv.conf", "/var/lib/adit/dns" };
-
-/* ---- files ---- */
-
-/* NULL: errno. */
-static char *read_text(const char *path)
-{
-        char *text = NULL;
-        size_t len = 0;
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        ssize_t got = 0;
-
-        if (fd < 0) return NULL;
-        do {
-                char *larger = realloc(text, len + 4096 + 1);
-                if (!larger) break;
-                text = larger;
-                got = read(fd, text + len, 4096);
-                if (got > 0) len += (size_t)got;
-        } while (got > 0 && len < TEXT_MAX);
-        int error = got < 0 ? errno : got > 0 || !text ? EFBIG : 0;
-        close(fd);
-        if (!error) {
-                text[len] = '\0';
-                return text;
-        }
-        free(text);
-        errno = error;
-        return NULL;
-}
-
-static int write_whole(int fd, const char *text)
-{
-        size_t len = strlen(text);
-        ssize_t put = write(fd, text, len);
-
-        if (put < 0) return -errno;
-        return put == (ssize_t)len ? 0 : -ENOSPC;
-}
-
-/* A file that is not there under its name before it is whole, nor lost in a power failure after. */
-static int make_file(const char *path, const char *text, const struct stat *like)
-{
-        int fd, error;
-
-        unlink(path); /* of a crash */
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0) return -errno;
-        error = write_whole(fd, text);
-        if (!error && like && (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777)))
-                error = -errno;
-        if (!error && fsync(fd)) error = -errno;
-        close(fd);
-        if (error) unlink(path);
-        return error;
-}
-
-/* Beside it, under a name that begins with a dot: no entry of a folder does. */
-static void next_path(const char *path, char next[PATH_MAX])
-{
-        const char *name = strrchr(path, '/') + 1;
-
-        snprintf(next, PATH_MAX, "%.*s.%s.adit", (int)(name - path), path, name);
-}
-
-static int replace_file(const char *path, const char *text, const struct stat *like)
-{
-        char next[PATH_MAX];
-        int error;
-
-        next_path(path, next);
-        error = make_file(next, text, like);
-        if (!error && rename(next, path)) {
-                error = -errno;
-                unlink(next);
-        }
-        return error;
-}
-
-static int write_in_place(const char *path, const char *text)
-{
-        int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), error;
-
-        if (fd < 0) return -errno;
-        error = write_whole(fd, text);
-        if (!error && fsync(fd)) error = -errno;
-        close(fd);
-        return error;
-}
-
-/* In place when a file is mounted there (as containers and `ip netns exec` do), or its folder is not for writing. */
-static int put_file(const char *path, const char *text, const struct stat *like)
-{
-        int error = replace_file(path, text, like);
-
-        return error == -EBUSY || error == -EXDEV || error == -EROFS || error == -EACCES ? write_in_place(path, text)
-                                                                                         : error;
-}
-
-/* ---- the folder of one resolv.conf ---- */
-
-struct entry {
-        unsigned number; /* the higher, the newer */
-        char link[IFNAMSIZ];
-        char *text;
-};
-
-struct folder {
-        char path[PATH_MAX - 64];
-        char name[DNS_FOLDER];
-        struct entry entries[ENTRIES_MAX]; /* the newest first */
-        size_t count;
-};
-
-static int compare_entries(const void *a, const void *b)
-{
-        const struct entry *x = a, *y = b;
-
-        return (x->number < y->number) - (x->number > y->number);
-}
-
-static void folder_free(struct folder *folder)
-{
-        for (size_t i = 0; i < folder->count; i++)
-                free(folder->entries[i].text);
-        folder->count = 0;
-}
-
-static void entry_path(const struct folder *folder, const struct entry *entry, char path[PATH_MAX])
-{
-        snprintf(path, PATH_MAX, "%s/%u.%s", folder->path, entry->number, entry->link);
-}
-
-static int folder_read(struct folder *out, const struct dns_paths *paths, const char *name)
-{
-        char path[PATH_MAX];
-        struct dirent *at;
-        int error = 0;
-
-        out->count = 0;
-        snprintf(out->name, sizeof out->name, "%s", name);
-        snprintf(out->path, sizeof out->path, "%s/%s", paths->folder, name);
-        DIR *dir = opendir(out->path);
-        if (!dir) return -errno;
-        while (!error && (at = readdir(dir)) && out->count < ENTRIES_MAX) {
-                struct entry *entry = &out->entries[out->count];
-                char end;
-                if (sscanf(at->d_name, "%u.%15[^/]%c", &entry->number, entry->link, &end) != 2) continue;
-                entry_path(out, entry, path);
-                entry->text = read_text(path);
-                if (entry->text) out->count++;
-                else if (errno != ENOENT) error = -errno;
-        }
-        closedir(dir);
-        qsort(out->entries, out->count, sizeof out->entries[0], compare_entries);
-        if (error) folder_free(out);
-        return error;
-}
-
-static struct entry *folder_find(struct folder *folder, const char *link)
-{
-        for (size_t i = 0; i < folder->count; i++)
-                if (strcmp(folder->entries[i].link, link) == 0) return &folder->entries[i];
-        return NULL;
-}
-
-/* `without`: NULL, or an entry that is to go. NULL: no memory, or the original's text cannot be read. */
-static char *folder_join(const struct folder *folder, const struct entry *without)
-{
-        const char *texts[ENTRIES_MAX];
-        char path[PATH_MAX];
-        size_t count = 0;
-
-        for (size_t i = 0; i < folder->count; i++)
-                if (&folder->entries[i] != without) texts[count++] = folder->entries[i].text;
-        snprintf(path, sizeof path, "%s/text", folder->path);
-        char *original = read_text(path);
-        char *text = dns_text_join(folder->name, texts, count, original ? original : "");
-        free(original);
-        return text;
-}
-
-static void folder_remove(const struct folder *folder)
-{
-        static const char *const files[] = { "original", ".original.adit", "text", ".text.adit" };
-        char path[PATH_MAX];
-
-        for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-                snprintf(path, sizeof path, "%s/%s", folder->path, files[i]);
-                unlink(path);
-        }
-        rmdir(folder->path);
-}
-
-/* The folder that the present resolv.conf names. -ENOENT: none, it is not ours. */
-static int folder_of(struct folder *out, const struct dns_paths *paths, const char *resolv_conf, bool *intact)
-{
-        char name[DNS_FOLDER];
-
-        if (!resolv_conf || !dns_text_parse(resolv_conf, name, intact)) return -ENOENT;
-        return folder_read(out, paths, name);
-}
-
-/* ---- the original ---- */
-
-static int keep_link(const char *from, const char *to)
-{
-        char target[PATH_MAX];
-        ssize_t len = readlink(from, target, sizeof target - 1);
-
-        if (len < 0) return -errno;
-        target[len] = '\0';
-        unlink(to);
-        return symlink(target, to) ? -errno : 0;
-}
-
-/* A file, a symbolic link, or nothing at all; and its text, which is what is kept of the options. */
-static int keep_original(const struct folder *folder, const struct dns_paths *paths, const char *resolv_conf)
-{
-        char path[PATH_MAX];
-        struct stat info;
-        int error = 0;
-
-        snprintf(path, sizeof path, "%s/text", folder->path);
-        if (resolv_conf) error = replace_file(path, resolv_conf, NULL);
-        if (error || lstat(paths->resolv_conf, &info)) return error ? error : errno == ENOENT ? 0 : -errno;
-        snprintf(path, sizeof path, "%s/original", folder->path);
-        if (S_ISLNK(info.st_mode)) return keep_link(paths->resolv_conf, path);
-        return replace_file(path, resolv_conf ? resolv_conf : "", &info);
-}
-
-static int put_back(const struct folder *folder, const struct dns_paths *paths)
-{
-        char path[PATH_MAX], next[PATH_MAX];
-        struct stat info;
-        int error;
-
-        snprintf(path, sizeof path, "%s/original", folder->path);
-        if (lstat(path, &info)) return errno == ENOENT && (!unlink(paths->resolv_conf) || errno == ENOENT) ? 0 : -errno;
-        if (S_ISLNK(info.st_mode)) {
-                next_path(paths->resolv_conf, next);
-                error = keep_link(path, next);
-                return error ? error : rename(next, paths->resolv_conf) ? -errno : 0;
-        }
-        char *text = read_text(path);
-        error = text ? put_file(paths->resolv_conf, text, &info) : -errno;
-        free(text);
-        return error;
-}
-
-static int folder_make(struct folder *out, const struct dns_paths *paths, const char *resolv_conf)
-{
-        int error;
-
-        out->count = 0;
-        snprintf(out->path, sizeof out->path, "%s/XXXXXX", paths->folder);
-        if (!mkdtemp(out->path)) return -errno;
-        snprintf(out->name, sizeof out->name, "%s", strrchr(out->path, '/') + 1);
-        error = keep_original(out, paths, resolv_conf);
-        if (error) folder_remove(out);
-        return error;
-}
 
 /* ---- the lock ---- */
 
@@ -324,7 +62,7 @@ static int lock(const struct dns_paths *paths)
 bool dns_file_is_resolvconf(const struct dns_paths *paths)
 {
         char target[PATH_MAX] = "";
-        char *text = read_text(paths->resolv_conf);
+        char *text = file_read(paths->resolv_conf);
         bool named = text && dns_text_is_resolvconf(text);
 
         free(text);
@@ -341,9 +79,9 @@ static bool any_folder(const struct dns_paths *paths)
 
 /* Calls `visit` with each folder but that one, until it does not answer 0. */
 static int visit_folders(const struct dns_paths *paths, const char *but,
-                         int (*visit)(void *arg, const struct dns_paths *paths, struct folder *folder), void *arg)
+                         int (*visit)(void *arg, const struct dns_paths *paths, struct dns_folder *folder), void *arg)
 {
-        static struct folder folder;
+        static struct dns_folder folder;
         DIR *dir = opendir(paths->folder);
         struct dirent *at;
         int error = 0;
@@ -351,34 +89,22 @@ static int visit_folders(const struct dns_paths *paths, const char *but,
         if (!dir) return -errno;
         while (!error && (at = readdir(dir))) {
                 if (at->d_name[0] == '.' || strlen(at->d_name) >= DNS_FOLDER || strcmp(at->d_name, but) == 0) continue;
-                if (folder_read(&folder, paths, at->d_name)) continue;
+                if (dns_folder_read(&folder, paths, at->d_name)) continue;
                 error = visit(arg, paths, &folder);
-                folder_free(&folder);
+                dns_folder_free(&folder);
         }
         closedir(dir);
         return error;
 }
 
-static int forget(struct folder *folder, struct entry *entry)
-{
-        char path[PATH_MAX];
-
-        entry_path(folder, entry, path);
-        if (unlink(path) && errno != ENOENT) return -errno;
-        free(entry->text);
-        *entry = folder->entries[--folder->count];
-        if (!folder->count) folder_remove(folder);
-        return 0;
-}
-
 /* And a folder that nobody needs, of a crash. */
-static int forget_link(void *link, const struct dns_paths *paths, struct folder *folder)
+static int forget_link(void *link, const struct dns_paths *paths, struct dns_folder *folder)
 {
-        struct entry *entry = folder_find(folder, link);
+        struct dns_entry *entry = dns_folder_find(folder, link);
 
         (void)paths;
-        if (!folder->count) folder_remove(folder);
-        return entry ? forget(folder, entry) : 0;
+        if (!folder->count) dns_folder_remove(folder);
+        return entry ? dns_folder_forget(folder, entry) : 0;
 }
 
 struct reading {
@@ -387,14 +113,14 @@ struct reading {
 };
 
 /* "" unless the file says all that this folder does. */
-static int read_in(void *arg, const struct dns_paths *paths, struct folder *folder)
+static int read_in(void *arg, const struct dns_paths *paths, struct dns_folder *folder)
 {
         struct reading *reading = arg;
-        struct entry *entry = folder_find(folder, reading->link);
+        struct dns_entry *entry = dns_folder_find(folder, reading->link);
 
         (void)paths;
         if (!entry || (*reading->text && **reading->text)) return 0;
-        char *wanted = folder_join(folder, NULL);
+        char *wanted = dns_folder_join(folder, NULL);
         bool whole = wanted && reading->resolv_conf && strcmp(wanted, reading->resolv_conf) == 0;
         free(wanted);
         free(*reading->text);
@@ -410,7 +136,7 @@ int dns_file_read(const struct dns_paths *paths, const char *link, char **text)
         *text = NULL;
         if (!any_folder(paths)) return 0;
         if ((fd = lock(paths)) < 0) return fd;
-        char *resolv_conf = read_text(paths->resolv_conf);
+        char *resolv_conf = file_read(paths->resolv_conf);
         reading.resolv_conf = resolv_conf;
         error = visit_folders(paths, "", read_in, &reading);
         free(resolv_conf);
@@ -418,74 +144,49 @@ int dns_file_read(const struct dns_paths *paths, const char *link, char **text)
         return error;
 }
 
-/* The entry first: a resolv.conf of ours can always be made again, or put back, from what its folder says. */
-static int set_entry(struct folder *folder, const char *link, const char *text)
-{
-        struct entry *entry = folder_find(folder, link);
-        char path[PATH_MAX], *copy = strdup(text);
-        int error;
-
-        if (!copy) return -ENOMEM;
-        if (!entry && folder->count == ENTRIES_MAX) {
-                free(copy);
-                return -ENOSPC;
-        }
-        if (!entry) {
-                unsigned number = folder->count ? folder->entries[0].number + 1 : 1;
-                entry = &folder->entries[folder->count++];
-                *entry = (struct entry){ .number = number };
-                snprintf(entry->link, sizeof entry->link, "%s", link);
-        }
-        free(entry->text);
-        entry->text = copy;
-        entry_path(folder, entry, path);
-        error = replace_file(path, text, NULL);
-        qsort(folder->entries, folder->count, sizeof folder->entries[0], compare_entries);
-        return error;
-}
-
-static int write_resolv_conf(const struct folder *folder, const struct dns_paths *paths, const struct entry *without)
+static int write_resolv_conf(const struct dns_folder *folder, const struct dns_paths *paths,
+                             const struct dns_entry *without)
 {
         static const struct stat readable = { .st_mode = 0644 };
-        char *text = folder_join(folder, without);
-        int error = text ? put_file(paths->resolv_conf, text, &readable) : -ENOMEM;
+        char *text = dns_folder_join(folder, without);
+        int error = text ? file_put(paths->resolv_conf, text, &readable) : -ENOMEM;
 
         free(text);
         return error;
 }
 
 /* The file without this link: of the others, or what it was. */
-static int write_without(struct folder *folder, const struct dns_paths *paths, struct entry *entry)
+static int write_without(struct dns_folder *folder, const struct dns_paths *paths, struct dns_entry *entry)
 {
-        return folder->count > 1 ? write_resolv_conf(folder, paths, entry) : put_back(folder, paths);
+        return folder->count > 1 ? write_resolv_conf(folder, paths, entry) : dns_folder_put_back(folder, paths);
 }
 
-static int set_in(struct folder *folder, const struct dns_paths *paths, const char *link, const char *text)
+static int set_in(struct dns_folder *folder, const struct dns_paths *paths, const char *link, const char *text)
 {
-        bool new = !folder_find(folder, link);
-        int error = set_entry(folder, link, text);
+        bool new = !dns_folder_find(folder, link);
+        int error = dns_folder_set(folder, link, text); /* first: from it the file can be made, or put back */
 
         if (!error) error = write_resolv_conf(folder, paths, NULL);
-        struct entry *entry = folder_find(folder, link);
-        if (error && new &&entry && !write_without(folder, paths, entry)) forget(folder, entry);
+        struct dns_entry *entry = dns_folder_find(folder, link);
+        if (error && new &&entry && !write_without(folder, paths, entry)) dns_folder_forget(folder, entry);
         return error;
 }
 
 int dns_file_set(const struct dns_paths *paths, const char *link, const char *text)
 {
-        static struct folder folder;
+        static struct dns_folder folder;
         char own[IFNAMSIZ];
         bool intact;
         int fd = lock(paths), error;
 
         if (fd < 0) return fd;
         snprintf(own, sizeof own, "%s", link);
-        char *resolv_conf = read_text(paths->resolv_conf);
-        error = !resolv_conf && errno != ENOENT ? -errno : folder_of(&folder, paths, resolv_conf, &intact);
-        if (error == -ENOENT) error = folder_make(&folder, paths, resolv_conf);
+        char *resolv_conf = file_read(paths->resolv_conf);
+        error = !resolv_conf && errno != ENOENT ? -errno : dns_folder_of(&folder, paths, resolv_conf, &intact);
+        if (error == -ENOENT) error = dns_folder_make(&folder, paths, resolv_conf);
         if (!error) error = set_in(&folder, paths, own, text);
         if (!error) visit_folders(paths, folder.name, forget_link, own); /* of a file that others overwrote */
-        folder_free(&folder);
+        dns_folder_free(&folder);
         free(resolv_conf);
         close(fd);
         return error;
@@ -497,17 +198,17 @@ struct clearing {
         bool intact;
 };
 
-static int clear_in(void *arg, const struct dns_paths *paths, struct folder *folder)
+static int clear_in(void *arg, const struct dns_paths *paths, struct dns_folder *folder)
 {
         struct clearing *clearing = arg;
-        struct entry *entry = folder_find(folder, clearing->link);
+        struct dns_entry *entry = dns_folder_find(folder, clearing->link);
         bool present = strcmp(folder->name, clearing->name) == 0;
         int error = 0;
 
-        if (!folder->count && !present) folder_remove(folder); /* of a crash */
+        if (!folder->count && !present) dns_folder_remove(folder); /* of a crash */
         if (!entry) return 0;
         if (present && clearing->intact) error = write_without(folder, paths, entry);
-        return error ? error : forget(folder, entry);
+        return error ? error : dns_folder_forget(folder, entry);
 }
 
 int dns_file_clear(const struct dns_paths *paths, const char *link)
@@ -518,7 +219,7 @@ int dns_file_clear(const struct dns_paths *paths, const char *link)
         if (!any_folder(paths)) return 0;
         if ((fd = lock(paths)) < 0) return fd;
         snprintf(clearing.link, sizeof clearing.link, "%s", link);
-        char *resolv_conf = read_text(paths->resolv_conf);
+        char *resolv_conf = file_read(paths->resolv_conf);
         if (!resolv_conf || !dns_text_parse(resolv_conf, clearing.name, &clearing.intact)) clearing.name[0] = '\0';
         error = visit_folders(paths, "", clear_in, &clearing);
         free(resolv_conf);

@@ -171,19 +171,19 @@ cable() { # SPACE DEVICE ADDRESS[,ADDRESS] SPACE DEVICE ADDRESS[,ADDRESS]: a vet
         address "$4" "$5" "$6"
 }
 
-# A command in SPACE with an /etc of the test's own, $TMP/etc, where names come from the file hosts alone.
+# A command in SPACE with an /etc of the test's own, $TMP/etc, where names come from the file hosts alone, and a /var/lib, $TMP/lib.
 own_etc() { # SPACE COMMAND...
         local space=$1
         shift
         if [ ! -d "$TMP/etc" ]; then
-                mkdir "$TMP/etc"
+                mkdir "$TMP/etc" "$TMP/lib"
                 (cd /etc && cp -a passwd group ld.so.* iproute2 "$TMP/etc/" 2>/dev/null)
                 echo 'hosts: files' >"$TMP/etc/nsswitch.conf"
                 echo 'multi on' >"$TMP/etc/host.conf"
                 echo '127.0.0.1 localhost' >"$TMP/etc/hosts"
                 : >"$TMP/etc/resolv.conf"
         fi
-        on "$space" unshare -m sh -c "mount --bind $TMP/etc /etc && exec \"\$@\"" - "$@"
+        on "$space" unshare -m sh -c "mount --bind $TMP/etc /etc && mount --bind $TMP/lib /var/lib && exec \"\$@\"" - "$@"
 }
 
 address() { # SPACE DEVICE ADDRESS[,ADDRESS]: and up

@@ -11,9 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Noreturn void run_in_child(int (*errand)(void *arg), void *arg, int to)
+static _Noreturn void run_in_child(int (*errand)(void *arg), void *arg, int to, pid_t parent)
 {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1); /* it died before: what is repaired meanwhile is not to be made again */
         if (dup2(to, STDERR_FILENO) < 0) _exit(1);
         close_range(STDERR_FILENO + 1, ~0u, 0); /* the interface and the ports are not this one's to hold */
         _exit(errand(arg));
@@ -55,8 +56,8 @@ int errand_run(int (*errand)(void *arg), void *arg, unsigned ms, char *said, siz
 
         if (size) *said = '\0';
         if (pipe2(pair, O_CLOEXEC)) return -errno;
-        pid_t child = fork();
-        if (!child) run_in_child(errand, arg, pair[1]);
+        pid_t parent = getpid(), child = fork();
+        if (!child) run_in_child(errand, arg, pair[1], parent);
         int error = child < 0 ? -errno : 0;
         close(pair[1]);
         if (child > 0) {

@@ -82,7 +82,9 @@ static int read_one(struct plan_item item, const char *interface, struct plan_st
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0) return errno == ENOENT ? 0 : -errno;
         ssize_t got = read(fd, text, sizeof text - 1);
+        bool gone = got < 0 && errno == ENOENT; /* its interface went since it was opened */
         close(fd);
+        if (gone) return 0;
         if (got <= 0) return -EIO;
         item.value = (uint32_t)strtol(text, NULL, 10);
         return plan_add(current, &item) ? 0 : -ENOMEM;
@@ -119,7 +121,7 @@ int sysctl_write(const struct plan_item *item)
         path_of(&sysctls[item->kind], of, path);
         int fd = open(path, O_WRONLY | O_CLOEXEC);
         if (fd < 0) return errno == ENOENT && sysctls[item->kind].each ? 0 : -errno;
-        if (dprintf(fd, "%d\n", (int)item->value) < 0) error = -errno;
+        if (dprintf(fd, "%d\n", (int)item->value) < 0) error = errno == ENOENT && sysctls[item->kind].each ? 0 : -errno;
         close(fd);
         return error;
 }

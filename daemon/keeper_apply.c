@@ -27,10 +27,12 @@ static const char *no_answer(const struct keeper *keeper)
 static void finish(struct keeper *keeper, int error, uint32_t line, const char *text, const int *fds, unsigned fd_count)
 {
         struct client *client = keeper->transaction.client;
+        bool named = keeper->transaction.named;
 
         if (keeper->transaction.status >= 0) close(keeper->transaction.status);
         if (keeper->transaction.text >= 0) close(keeper->transaction.text);
         keeper->transaction = (struct transaction){ .status = -1, .text = -1 };
+        if (named) names_set(keeper, &keeper->current, false); /* nothing came of it */
         if (client) control_reply(keeper, client, error, line, text, fds, fd_count);
         control_hold(keeper, false);
         if (keeper->host_due) apply_host_again(keeper);
@@ -66,6 +68,7 @@ static void resolve_first(struct keeper *keeper, int text)
         }
         keeper->transaction.deadline = keeper_now() + RESOLVE_TIME;
         keeper->transaction.stage = STAGE_RESOLVING;
+        keeper->transaction.named = true;
         names_set(keeper, &keeper->transaction.wanted, false);
         apply_resolved(keeper);
 }
@@ -83,7 +86,6 @@ void apply_resolved(struct keeper *keeper)
                          "endpoint %s: its address cannot be looked up, and could not be with the kill switch in "
                          "force; give an address, or try again",
                          which->endpoint.host);
-                names_set(keeper, &keeper->current, false);
                 finish(keeper, EHOSTUNREACH, 0, why, NULL, 0);
         }
 }
@@ -244,6 +246,7 @@ static void committed(struct keeper *keeper, const struct ipc_message *message)
         keeper->current.dns_means = host_dns_means(keeper->host, &keeper->current);
         keeper->current_pool = !keeper->current_pool;
         keeper->generation++;
+        keeper->transaction.named = false;
         names_set(keeper, &keeper->current, whole);
         kept_write(keeper);
         renew_egress_mtu(keeper);

@@ -70,10 +70,15 @@ void names_stop(struct keeper *keeper)
                 stop_resolver(keeper, &keeper->names[i]);
 }
 
+/* Until the configuration that names it is taken over, the peer has the endpoint of the one before. */
 static void tell_endpoint(struct keeper *keeper, struct name *name, bool replace)
 {
         struct ipc_message message = { .type = IPC_ENDPOINT };
 
+        if (keeper->transaction.named) {
+                name->untold |= replace;
+                return;
+        }
         memcpy(message.endpoint.public_key, name->endpoint.public_key, PUBLIC_KEY_LEN);
         message.endpoint.address = name->address;
         message.endpoint.replace = replace;
@@ -121,7 +126,7 @@ void names_set(struct keeper *keeper, const struct host_state *host, bool replac
                 *name = (struct name){ .endpoint = *endpoint, .child = -1, .backoff = BACKOFF_MIN * SECOND };
                 if (same && same->address.family) *name = *same;
                 else if (!host->kill_switch || !use_kept(keeper, name)) continue;
-                tell_endpoint(keeper, name, replace);
+                tell_endpoint(keeper, name, replace || name->untold);
         }
         names_tick(keeper);
 }

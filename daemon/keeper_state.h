@@ -46,6 +46,7 @@ struct transaction {
         uint32_t id;              /* of the request to the tunnel process that is awaited */
         struct host_state wanted; /* in pools[!current_pool] */
         bool whole;               /* a reload, not an edit of the live link */
+        bool named;               /* keeper.names are those of `wanted`: the tunnel process is not to know them yet */
         int text;                 /* RESOLVING: the memfd for the tunnel process; -1 */
         uint64_t deadline;        /* RESOLVING */
         int status;               /* memfd of a show; -1 */
@@ -61,7 +62,7 @@ struct name {
         pid_t pid;   /* of that resolver; 0: none, or it was reaped */
         bool kept;   /* the address was resolved by an earlier run, not by this one */
         bool failed; /* the last time */
-        bool untold; /* the tunnel process had no room for the address */
+        bool untold; /* the tunnel process is to be told: it had no room, or was not to know yet */
 };
 
 /* What other programs did to the host's state since it was last put right. */

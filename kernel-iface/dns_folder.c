@@ -125,6 +125,26 @@ static int keep_original(const struct dns_folder *folder, const struct dns_paths
         return file_replace(path, resolv_conf ? resolv_conf : "", &info);
 }
 
+/* A symbolic link in a folder that is not for writing was left, and what it leads to was overwritten. */
+static int put_text_back(const struct dns_folder *folder, const struct dns_paths *paths)
+{
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof path, "%s/text", folder->path);
+        char *text = file_read(path);
+        int error = text ? file_write_in_place(paths->resolv_conf, text) : -errno;
+
+        free(text);
+        return error;
+}
+
+static bool is_link(const char *path)
+{
+        struct stat info;
+
+        return !lstat(path, &info) && S_ISLNK(info.st_mode);
+}
+
 int dns_folder_put_back(const struct dns_folder *folder, const struct dns_paths *paths)
 {
         char path[PATH_MAX], next[PATH_MAX];
@@ -134,6 +154,7 @@ int dns_folder_put_back(const struct dns_folder *folder, const struct dns_paths 
         snprintf(path, sizeof path, "%s/original", folder->path);
         if (lstat(path, &info)) return errno == ENOENT && (!unlink(paths->resolv_conf) || errno == ENOENT) ? 0 : -errno;
         if (S_ISLNK(info.st_mode)) {
+                if (is_link(paths->resolv_conf)) return put_text_back(folder, paths);
                 file_next(paths->resolv_conf, next);
                 error = keep_link(path, next);
                 return error ? error : rename(next, paths->resolv_conf) ? -errno : 0;

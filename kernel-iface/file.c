@@ -82,7 +82,7 @@ int file_replace(const char *path, const char *text, const struct stat *like)
         return error;
 }
 
-static int write_in_place(const char *path, const char *text)
+int file_write_in_place(const char *path, const char *text)
 {
         int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), error;
 
@@ -97,6 +97,7 @@ int file_put(const char *path, const char *text, const struct stat *like)
 {
         int error = file_replace(path, text, like);
 
-        return error == -EBUSY || error == -EXDEV || error == -EROFS || error == -EACCES ? write_in_place(path, text)
-                                                                                         : error;
+        return error == -EBUSY || error == -EXDEV || error == -EROFS || error == -EACCES
+                       ? file_write_in_place(path, text)
+                       : error;
 }

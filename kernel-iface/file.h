@@ -14,6 +14,8 @@ int file_replace(const char *path, const char *text, const struct stat *like);
 /* The same, but in place when a file is mounted there (as containers and `ip netns exec` do), or its folder is not for
  * writing. */
 int file_put(const char *path, const char *text, const struct stat *like);
+/* Whatever it leads to; not at once: whoever reads it meanwhile may see nothing, or a part. */
+int file_write_in_place(const char *path, const char *text);
 /* That other name. */
 void file_next(const char *path, char next[PATH_MAX]);
 

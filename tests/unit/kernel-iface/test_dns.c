@@ -296,6 +296,26 @@ static void test_link_and_none(void **state)
         assert_int_equal(kept(), 0);
 }
 
+/* As where /etc is read-only: the link stays, and what it leads to is written. */
+static void test_written_through(void **state)
+{
+        char target[PATH_MAX] = "", elsewhere[128];
+
+        (void)state;
+        snprintf(elsewhere, sizeof elsewhere, "%s/run.conf", base);
+        put("nameserver 192.0.2.1\n");
+        assert_int_equal(rename(resolv_conf, elsewhere), 0);
+        assert_int_equal(symlink("run.conf", resolv_conf), 0);
+        set("wg0", "nameserver 10.0.0.1\n");
+        assert_int_equal(rename(resolv_conf, elsewhere), 0);
+        assert_int_equal(symlink("run.conf", resolv_conf), 0);
+        reads("wg0", "nameserver 10.0.0.1\n");
+        clear("wg0");
+        assert_true(readlink(resolv_conf, target, sizeof target - 1) > 0);
+        assert_string_equal(is(), "nameserver 192.0.2.1\n");
+        assert_int_equal(kept(), 0);
+}
+
 /* Its folder of a crash, before there was anything in it that anybody wants. */
 static void test_left_folders(void **state)
 {
@@ -368,6 +388,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_links, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_changed_by_others, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_link_and_none, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_written_through, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_left_folders, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_set, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_lost_folder, setup, teardown),

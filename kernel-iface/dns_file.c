@@ -196,6 +196,7 @@ struct clearing {
         char link[IFNAMSIZ];
         char name[DNS_FOLDER]; /* of the folder that the present resolv.conf names; "" */
         bool intact;
+        bool cut; /* it is empty: who wrote it in place was killed meanwhile */
 };
 
 static int clear_in(void *arg, const struct dns_paths *paths, struct dns_folder *folder)
@@ -207,7 +208,7 @@ static int clear_in(void *arg, const struct dns_paths *paths, struct dns_folder 
 
         if (!folder->count && !present) dns_folder_remove(folder); /* of a crash */
         if (!entry) return 0;
-        if (present && clearing->intact) error = write_without(folder, paths, entry);
+        if (clearing->cut || (present && clearing->intact)) error = write_without(folder, paths, entry);
         return error ? error : dns_folder_forget(folder, entry);
 }
 
@@ -221,6 +222,7 @@ int dns_file_clear(const struct dns_paths *paths, const char *link)
         snprintf(clearing.link, sizeof clearing.link, "%s", link);
         char *resolv_conf = file_read(paths->resolv_conf);
         if (!resolv_conf || !dns_text_parse(resolv_conf, clearing.name, &clearing.intact)) clearing.name[0] = '\0';
+        clearing.cut = resolv_conf && !*resolv_conf;
         error = visit_folders(paths, "", clear_in, &clearing);
         free(resolv_conf);
         close(fd);

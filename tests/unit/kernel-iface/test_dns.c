@@ -316,6 +316,23 @@ static void test_written_through(void **state)
         assert_int_equal(kept(), 0);
 }
 
+/* Killed between the two calls that write it in place. */
+static void test_cut(void **state)
+{
+        (void)state;
+        put("nameserver 192.0.2.1\n");
+        set("wg0", "nameserver 10.0.0.1\n");
+        set("wg1", "nameserver 10.0.0.2\n");
+        put("");
+        reads("wg0", "");
+        clear("wg0");
+        assert_string_equal(is(), "nameserver 10.0.0.2\n");
+        put("");
+        clear("wg1");
+        assert_string_equal(is(), "nameserver 192.0.2.1\n");
+        assert_int_equal(kept(), 0);
+}
+
 /* Its folder of a crash, before there was anything in it that anybody wants. */
 static void test_left_folders(void **state)
 {
@@ -389,6 +406,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_changed_by_others, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_link_and_none, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_written_through, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_left_folders, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_set, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_lost_folder, setup, teardown),

@@ -4,6 +4,7 @@
 #include "daemon/conf/conf.h"
 #include "daemon/conf/control.h"
 #include "daemon/sockets.h"
+#include "kernel-iface/dns.h"
 #include "kernel-iface/plan_commands.h"
 #include "kernel-iface/repair.h"
 
@@ -101,7 +102,8 @@ static int is_up(const struct repair *repair)
 
 static bool left_something(const struct repair *repair)
 {
-        return !access(repair->control, F_OK) || !access(repair->journal, F_OK) || !access(repair->lock, F_OK);
+        return !access(repair->control, F_OK) || !access(repair->journal, F_OK) || !access(repair->lock, F_OK) ||
+               dns_left(repair->link);
 }
 
 static int repair_one(const char *link, bool all)

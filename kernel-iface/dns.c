@@ -132,6 +132,22 @@ static int clear(const struct dns *dns, int ifindex, const struct plan_item *ite
         return ifindex && resolved_is_here() ? resolved_clear(ifindex, why, size) : 0;
 }
 
+bool dns_left(const char *link)
+{
+        char *text = NULL;
+        bool left = !dns_file_read(&dns_paths, link, &text) && text;
+
+        free(text);
+        return left;
+}
+
+bool dns_put_back(struct dns *dns, struct host_error *error)
+{
+        const struct plan_step step = { .item = { .kind = PLAN_DNS, .value = DNS_BY_FILE } };
+
+        return dns_apply(dns, 0, &step, error);
+}
+
 bool dns_apply(struct dns *dns, int ifindex, const struct plan_step *step, struct host_error *error)
 {
         char why[160] = "";

@@ -7,7 +7,7 @@
  * What a replaced /etc/resolv.conf was is kept, with what each link wants, in a folder of /var/lib/adit/dns that its
  * first line names: so it is found by whoever sees that file, after a crash or a reboot and in another mount namespace,
  * too. The last link puts it back, if the file is still as we wrote it.
- * Used by host.c and steps.c only. */
+ * Used by host*.c, steps.c and, for dns_left(), daemon/repair.c. */
 #ifndef KERNEL_IFACE_DNS_H
 #define KERNEL_IFACE_DNS_H
 
@@ -41,6 +41,10 @@ char *dns_commands(const struct dns *dns, const struct plan_item *item, const ch
  * is 0 when that is not as we set it. 0 or -errno. */
 int dns_read(const struct dns *dns, int ifindex, const struct plan_state *ours, const struct plan_state *wanted,
              struct plan_state *current);
+/* Where no journal names it, for /run is empty after a reboot: whether this link's /etc/resolv.conf is still there; and
+ * puts back what was before it. */
+bool dns_left(const char *link);
+bool dns_put_back(struct dns *dns, struct host_error *error);
 bool dns_apply(struct dns *dns, int ifindex, const struct plan_step *step, struct host_error *error);
 
 #endif

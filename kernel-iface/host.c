@@ -61,11 +61,29 @@ static bool is_elsewhere(struct host *host, struct host_error *error)
         return true;
 }
 
+void host_tell(const struct host *host, const struct plan_step *step)
+{
+        char text[PLAN_TEXT];
+
+        if (!host->teller) return;
+        plan_print(&step->item, text);
+        host->teller->tell(host->teller->arg, text, !step->add);
+}
+
+/* The journal went with /run, or with its network namespace; /etc/resolv.conf did not. */
+static bool undo_dns(struct host *host, struct host_error *error)
+{
+        if (!dns_left(host->dns.link)) return true;
+        if (!dns_put_back(&host->dns, error)) return false;
+        host_tell(host, &(struct plan_step){ .item = { .kind = PLAN_DNS, .value = DNS_BY_FILE } });
+        return true;
+}
+
 static bool undo_crash(struct host *host, uint64_t netns, struct host_error *error)
 {
         int code = journal_read(host->path, &host->journal);
 
-        if (code == -ENOENT) return true;
+        if (code == -ENOENT) return undo_dns(host, error);
         if (code == -EINVAL) {
                 error->error = EINVAL;
                 snprintf(error->text, sizeof error->text,
@@ -74,7 +92,7 @@ static bool undo_crash(struct host *host, uint64_t netns, struct host_error *err
         }
         if (code) return host_fail(error, code, host->path);
         if (host->journal.netns && host->journal.netns != netns) {
-                if (is_elsewhere(host, error)) return false;
+                if (is_elsewhere(host, error) || !undo_dns(host, error)) return false;
                 host_drop_journal(host);
                 return true;
         }

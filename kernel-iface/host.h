@@ -24,7 +24,8 @@ struct host_teller {
 /* `journal` is a path (/run/adit/NAME.state). A journal left by a crash is undone first (rules outlive the link), and
  * `teller` (NULL: nobody) hears of it; but for a kill switch: that one stays in force, and the journal names it.
  * EINVAL: the journal is damaged; EXDEV: it is of another network namespace, which must be repaired there; when that
- * one is gone, so is what the journal names, and it is removed. */
+ * one is gone, so is what the journal names, and it is removed. /etc/resolv.conf outlives that, and a reboot: it is put
+ * back without a journal, too. */
 struct host *host_open(const char *link, const char *journal, const struct host_teller *teller,
                        struct host_error *error);
 void host_close(struct host *host); /* changes nothing */

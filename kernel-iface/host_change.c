@@ -33,15 +33,6 @@ struct steps_link host_steps_link_for(struct host *host, const struct plan_state
         return host_steps_link(host);
 }
 
-static void tell(const struct host *host, const struct plan_step *step)
-{
-        char text[PLAN_TEXT];
-
-        if (!host->teller) return;
-        plan_print(&step->item, text);
-        host->teller->tell(host->teller->arg, text, !step->add);
-}
-
 bool host_run_steps(struct host *host, const struct steps_link *link, const struct plan_step *steps, size_t count,
                     bool go_on, struct host_error *error)
 {
@@ -50,7 +41,7 @@ bool host_run_steps(struct host *host, const struct steps_link *link, const stru
         for (size_t i = 0; i < count; i++) {
                 struct host_error here;
                 if (steps_apply(host->netlink, link, &steps[i], &here)) {
-                        tell(host, &steps[i]);
+                        host_tell(host, &steps[i]);
                         continue;
                 }
                 if (ok) *error = here;

@@ -28,6 +28,8 @@ void host_drop_journal(struct host *host);
 /* For steps_read() and steps_apply(); for a change to `wanted`. */
 struct steps_link host_steps_link(struct host *host);
 struct steps_link host_steps_link_for(struct host *host, const struct plan_state *wanted);
+/* The teller hears what was done. */
+void host_tell(const struct host *host, const struct plan_step *step);
 bool host_run_steps(struct host *host, const struct steps_link *link, const struct plan_step *steps, size_t count,
                     bool go_on, struct host_error *error);
 

@@ -7,7 +7,7 @@
 #include "kernel-iface/plan.h"
 
 /* Undoes the journal, a kill switch too, and removes the interface that it is of, should that be left. Without a
- * journal there is nothing to do. Errors as of host_open(). */
+ * journal there is nothing to do but for /etc/resolv.conf. Errors as of host_open(). */
 bool repair_link(const char *link, const char *journal, const struct host_teller *teller, struct host_error *error);
 
 /* What a damaged journal no longer tells, by our marks alone: rules and throw routes of this network namespace that no

@@ -24,6 +24,16 @@ static bool name_tables(struct host *host, const struct plan_state *wanted, stru
         return true;
 }
 
+/* A whole one that only gets other links' marks was changed by nobody. */
+static bool any_broken(const struct plan_state *current, const struct plan_step *steps, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                const struct plan_item *is = plan_value(current, steps[i].item.kind);
+                if (!is || !is->digest) return true;
+        }
+        return false;
+}
+
 static bool make_tables(struct host *host, const struct plan_state *wanted, bool *made, struct host_error *error)
 {
         struct plan_state current = { 0 }, none = { 0 };
@@ -34,7 +44,7 @@ static bool make_tables(struct host *host, const struct plan_state *wanted, bool
         bool ok = !code || host_fail(error, code, "reading the host's state");
 
         if (count) ok = name_tables(host, wanted, error) && host_run_steps(host, &link, steps, count, true, error);
-        *made = ok && count;
+        *made = ok && any_broken(&current, steps, count);
         plan_free(&current);
         return ok;
 }

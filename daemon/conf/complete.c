@@ -75,9 +75,6 @@ const char *conf_remark(const struct conf *conf, unsigned *cursor)
                           count_dns(conf, DNS_DOMAIN) > RESOLV_CONF_DOMAINS,
                   "DNS: of more than 3 servers and 6 domains those beyond are not asked where there is no "
                   "systemd-resolved, but an /etc/resolv.conf" },
-                { conf->masquerade && conf->kill_switch && conf->forward != FORWARD_NETWORKS,
-                  "KillSwitch holds for what comes through the link, too: Masquerade serves no more than ExcludedIPs, "
-                  "and what Forward names" },
                 { conf->flags & CONF_SAVE_CONFIG,
                   "SaveConfig is not done by this version; save the link with: adit save" },
                 { swallows_endpoint(conf), "a peer's Endpoint lies in its own AllowedIPs: the route would lead the "
@@ -86,7 +83,7 @@ const char *conf_remark(const struct conf *conf, unsigned *cursor)
                 { conf->kill_switch && !has_default_route(conf), "KillSwitch without a default route in AllowedIPs: "
                                                                  "what they do not name, and ExcludedIPs does not, is "
                                                                  "not reached at all" },
-                { conf->kill_switch && conf->masquerade,
+                { conf->kill_switch && conf->masquerade && conf->forward != FORWARD_NETWORKS,
                   "KillSwitch with Masquerade: what comes through the link goes on only to networks that Forward or "
                   "ExcludedIPs names" },
                 { conf->excluded && conf->table == TABLE_OFF && !conf->kill_switch,

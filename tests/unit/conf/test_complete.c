@@ -62,8 +62,10 @@ static void test_a_kill_switch_and_a_gateway(void **state)
                 conf = (struct conf){ .kill_switch = rows[i].kill_switch,
                                       .masquerade = rows[i].masquerade,
                                       .forward = rows[i].forward };
-                const char *remark = conf_remark(&conf, &cursor);
-                assert_int_equal(remark && strstr(remark, "Masquerade"), rows[i].remark);
+                unsigned said = 0;
+                for (const char *remark; (remark = conf_remark(&conf, &cursor));)
+                        said += strstr(remark, "Masquerade") != NULL;
+                assert_int_equal(said, rows[i].remark);
         }
 }
 

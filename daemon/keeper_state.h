@@ -1,6 +1,6 @@
 /* What the keeper consists of; internal to the daemon's keeper_*.c. One thread: while the link is up it waits for
- * nobody, neither the tunnel process nor a client nor a child, but for netlink; at the end, shortly for the tunnel
- * process. */
+ * nobody, neither the tunnel process nor a client nor a child, but for netlink, nft (10 s at most), systemd-resolved
+ * (5 s) and the lock of the links' resolv.conf (2 s); at the end, shortly for the tunnel process. */
 #ifndef DAEMON_KEEPER_STATE_H
 #define DAEMON_KEEPER_STATE_H
 

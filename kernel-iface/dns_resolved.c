@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { RUN_MS = 5000, TEXT = 1 << 16 };
+enum { RUN_MS = 5000, SILENT_S = 20, TEXT = 1 << 16 };
 
 bool resolved_is_here(void)
 {
@@ -248,12 +249,27 @@ static int clear(void *arg)
         return error < 0 && !is_gone(error) ? say(error, &bus_error) : 0;
 }
 
+/* One that did not answer is not asked again for a while: a change and its way back ask a dozen times, and the keeper
+ * does nothing else meanwhile, not even what its watchdog waits for. */
+static int send_out(int (*errand)(void *arg), struct request *request, char *said, size_t size)
+{
+        static time_t silent_until;
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (size) *said = '\0';
+        if (now.tv_sec < silent_until) return -ETIMEDOUT;
+        int error = errand_run(errand, request, RUN_MS, said, size);
+        if (error == -ETIMEDOUT) silent_until = now.tv_sec + RUN_MS / 1000 + SILENT_S;
+        return error;
+}
+
 int resolved_set(int ifindex, const char *text, char *why, size_t size)
 {
         struct request request = { .ifindex = ifindex, .text = text };
 
         char has[TEXT];
-        int error = errand_run(set, &request, RUN_MS, why, size);
+        int error = send_out(set, &request, why, size);
 
         if (!error) error = resolved_get(ifindex, has, sizeof has);
         if (!error && !resolved_same(text, has)) {
@@ -267,12 +283,12 @@ int resolved_get(int ifindex, char *text, size_t size)
 {
         struct request request = { .ifindex = ifindex };
 
-        return errand_run(get, &request, RUN_MS, text, size);
+        return send_out(get, &request, text, size);
 }
 
 int resolved_clear(int ifindex, char *why, size_t size)
 {
         struct request request = { .ifindex = ifindex };
 
-        return errand_run(clear, &request, RUN_MS, why, size);
+        return send_out(clear, &request, why, size);
 }

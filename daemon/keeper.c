@@ -260,7 +260,8 @@ static void end_tunnel(struct keeper *keeper)
 }
 
 /* A kill switch is lifted for whoever takes the link down. An end of any other kind leaves it in force, and that is
- * said. */
+ * said. It is a failure, also when the interface was deleted: after a success the service manager would not start the
+ * link again, but run `adit down`, which lifts it. */
 static void undo_host(struct keeper *keeper)
 {
         struct host_error error;
@@ -269,9 +270,10 @@ static void undo_host(struct keeper *keeper)
         bool undone = lift ? host_undo(keeper->host, &error) : host_undo_to_lock(keeper->host, &error);
 
         if (!undone) log_print(LOG_ERR, "%s", error.text);
-        if (!lift && host_locked(keeper->host))
-                log_print(LOG_WARNING, "the kill switch stays in force: adit up %s goes on, adit down %s lifts it",
-                          link, link);
+        if (lift || !host_locked(keeper->host)) return;
+        if (!keeper->status) keeper->status = EXIT_FAILURE;
+        log_print(LOG_WARNING, "the kill switch stays in force: adit up %s goes on, adit down %s lifts it",
+                  link, link);
 }
 
 static void close_all(struct keeper *keeper)

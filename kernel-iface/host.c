@@ -206,13 +206,24 @@ static uint32_t lock_mark(const struct plan_state *ours)
         return lock ? lock->mark : 0;
 }
 
+static bool is_among(uint32_t mark, const uint32_t *marks, size_t count)
+{
+        while (count && marks[count - 1] != mark)
+                count--;
+        return count;
+}
+
 bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error)
 {
+        uint32_t marks[LOCKS_MAX];
+        size_t count = journal_marks(host->path, host->journal.netns, marks, LOCKS_MAX);
+
         *error = (struct host_error){ 0 };
         *mark = lock_mark(&host->journal.ours);
         if (*mark) return true;
         for (uint32_t number = MARK_FIRST; number < MARK_FIRST + MARK_TRIES; number++) {
                 bool used = false;
+                if (is_among(number, marks, count)) continue;
                 int code =
                         holds_rules(&host->journal.ours, number) ? 0 : netlink_mark_used(host->netlink, number, &used);
                 if (code) return host_fail(error, code, "looking for an unused mark");

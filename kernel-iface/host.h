@@ -34,9 +34,10 @@ void host_close(struct host *host); /* changes nothing */
  * routes. What is there already makes no step, whoever made it; nothing is written then. */
 bool host_apply(struct host *host, const struct host_state *want, struct host_error *error);
 /* The mark, and so the table, of a default route when the config names none: the first number from MARK_FIRST up that
- * no route's table and no rule of the host uses (foreign, or another Adit link's), in IPv4 or IPv6; a number that this
- * link already holds rules for, or that its kill switch lets out, stays its own. Nothing is reserved: of two links that
- * choose at the same time, the later one's host_apply() fails with EEXIST and changes nothing; it may choose again. */
+ * no route's table, no rule (foreign, or another Adit link's) and no other link's kill switch uses, in IPv4 or IPv6; a
+ * number that this link already holds rules for, or that its kill switch lets out, stays its own. Nothing is reserved:
+ * of two links that choose at the same time, the later one's host_apply() fails with EEXIST and changes nothing; it may
+ * choose again. */
 enum { MARK_FIRST = 51820 };
 bool host_choose_mark(struct host *host, uint32_t *mark, struct host_error *error);
 

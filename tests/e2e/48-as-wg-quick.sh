@@ -65,7 +65,7 @@ seen() {
         host | sed -E 's/ proto (109|boot|static)\b//; s/not from all fwmark 0x[0-9a-f]+ lookup main suppress/from all lookup main suppress/; s/ +$//' |
                 grep -vE "^(10\.9\.0\.[0-9]+|fd09::[0-9a-f]+) dev $A "
         printf 'mark %s, port %s\n' "$(on a wg show "$A" fwmark)" "$([ -z "$PORT" ] || on a wg show "$A" listen-port)"
-        on a wg show "$A" allowed-ips
+        on a wg show "$A" allowed-ips | sort # wireguard-go tells its peers in another order each time (a map of Go)
         [ ! -e "$TMP/hooks" ] || cat "$TMP/hooks"
         called
 }

@@ -273,7 +273,9 @@ static void print_interface(const struct live *live)
         else snprintf(text, sizeof text, "%u%s", conf->workers_at_work, conf->workers ? "" : " (automatic)");
         if (conf->workers_at_work) print_field("workers", text);
         print_dns(&live->host);
-        if (live->host.kill_switch) print_field("kill switch", "in force");
+        if (live->host.kill_switch)
+                print_field("kill switch",
+                            live->host.kill_switch_failed ? "NOT in force; the log says why" : "in force");
         if (!live->host.managed) print_field("host state", "not adit's: addresses and routes are set by others");
         if (*live->path) print_field("config", live->path);
 }

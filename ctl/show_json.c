@@ -168,6 +168,8 @@ json_t *show_json_link(const struct live *live)
                             host->dns_means == DNS_BY_NOBODY ? json_null()
                                                              : json_string(dns_means_format(host->dns_means)));
         json_object_set_new(object, "kill_switch", json_boolean(host->kill_switch));
+        json_object_set_new(object, "kill_switch_in_force",
+                            json_boolean(host->kill_switch && !host->kill_switch_failed));
         json_object_set_new(object, "peers", show_json_peers(live));
         json_object_set_new(object, "drops", drops(&live->conf));
         return object;

@@ -274,6 +274,7 @@ static void shown(struct keeper *keeper, const struct ipc_message *message)
         int fds[] = { keeper->transaction.status, -1 };
         const char *config = keeper->options->config;
 
+        keeper->current.kill_switch_failed = keeper->lock_failed;
         if (!message->result.error) fds[1] = handover_records(&keeper->current);
         if (fds[1] < 0) {
                 finish(keeper, EIO, 0, "the status could not be read", NULL, 0);

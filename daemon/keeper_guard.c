@@ -10,11 +10,15 @@
 /* A program that flushes the ruleset does so once. Against one that goes on, the tables come back at once as long as
  * there is something to spend, and then every COST: a child is forked for it. */
 static const uint64_t COST = 100000000, BURST = 2000000000; /* ns */
+/* A kill switch is looked at without news, too: what could not be mended is tried again, and what nobody told is seen.
+ */
+static const uint64_t LOOK = 1000000000;
 
 bool guard_watch(struct keeper *keeper, const struct host_state *wanted, struct host_error *error)
 {
         bool needed = wanted->kill_switch || wanted->masquerade || wanted->forward != FORWARD_UNSET;
 
+        if (wanted->kill_switch && keeper->guard_due == UINT64_MAX) keeper->guard_due = keeper_now() + LOOK;
         if (!needed || keeper->ruleset >= 0) return true;
         int fd = nft_watch_open();
         if (fd >= 0) {
@@ -60,8 +64,9 @@ void guard_tick(struct keeper *keeper)
                 keeper->guard_due = keeper->guard_spent + COST;
                 return;
         }
-        keeper->guard_due = UINT64_MAX;
         bool ok = guard(keeper, &mended, &error);
+        keeper->guard_due = ok && !host_locked(keeper->host) ? UINT64_MAX : now + LOOK;
+        keeper->lock_failed = !ok && host_locked(keeper->host);
         if (!ok) log_packet(LOG_ERR, "%s", error.text);
         if (ok && mended) log_packet(LOG_WARNING, "another program changed nftables rules of this link: they are back");
         if (!ok || mended) keeper->guard_spent += COST;

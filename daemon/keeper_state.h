@@ -104,6 +104,7 @@ struct keeper {
         uint32_t egress_mtu;            /* of the ways to the peers, as last looked up; 0: not known */
         uint64_t egress_due;            /* when to look it up again; UINT64_MAX: not now */
         bool link_untold, paths_untold; /* the tunnel process had no room for the news */
+        bool lock_failed; /* the kill switch is not in force: somebody took it away, and it could not be put back */
         bool host_due;                  /* the host's state is to be put right when nothing else is going on */
         bool link_away;                 /* the interface is in another namespace, or gone */
         uint64_t guard_due;             /* when to look after our nftables tables; UINT64_MAX: not now */

@@ -9,7 +9,8 @@
 char *file_read(const char *path);
 
 /* The old file or the new one, also after a power failure: made beside it, under a name that begins with a dot, then
- * renamed. With the owner and mode of `like`; NULL: ours alone. 0 or -errno. */
+ * renamed. With the mode of `like`, and its owner where
+ * we may; NULL: ours alone. 0 or -errno. */
 int file_replace(const char *path, const char *text, const struct stat *like);
 /* The same, but in place when a file is mounted there (as containers and `ip netns exec` do), or its folder is not for
  * writing. */

@@ -10,10 +10,7 @@
 #include <string.h>
 
 /* Removing an address takes others of its subnet, and the last one all routes: what is read back is put right again. */
-enum {
-        ROUNDS = 6,
-        LOCKS_MAX = 64 /* links whose kill switches know of each other */
-};
+enum { ROUNDS = 6 };
 
 /* One change: `ours` is what may be removed on the way. */
 

@@ -6,6 +6,8 @@
 #include "kernel-iface/journal.h"
 #include "kernel-iface/steps.h"
 
+enum { LOCKS_MAX = 64 /* links whose kill switches know of each other */ };
+
 struct host {
         struct netlink *netlink;
         char *path; /* of the journal */

@@ -13,10 +13,13 @@ static void to_networks(struct nft_text *out, const char *match, const struct pr
         nft_print_rule(out, v6, AF_INET6, list, count, "accept");
 }
 
-/* Of whomever they are. */
+/* Of whomever they are. A TUN (its packets have no link-layer header: 65534, ARPHRD_NONE), not a TAP, which may lead
+ * to the network as it is. */
 static void passing(struct nft_text *out, const char *link, const struct host_state *want)
 {
-        nft_print(out, "\tchain passing {\n\t\toifname \"%s\" accept\n\t\tmeta oifkind \"tun\" accept\n", link);
+        nft_print(out,
+                  "\tchain passing {\n\t\toifname \"%s\" accept\n\t\tmeta oifkind \"tun\" meta oiftype 65534 accept\n",
+                  link);
         to_networks(out, "", want->excluded, want->excluded_count);
         nft_print(out, "\t}\n");
 }

@@ -85,6 +85,7 @@ struct host_state {
         struct host_dns *dns; /* in the order of the config */
         size_t dns_count;
         enum host_dns_means dns_means; /* status: of who applied it */
+        bool kill_switch_failed;       /* status: it is not in force, for another program takes it away */
         bool kill_switch; /* nothing leaves but through the link, to the endpoints, and to what is excluded */
         bool masquerade;  /* what comes through the link leaves with this host's address */
         enum host_forward forward;

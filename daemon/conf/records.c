@@ -24,8 +24,9 @@ struct record_link {
         int64_t table;
         uint32_t managed, mark_chosen; /* 0 or 1 */
         uint32_t mtu, fwmark;
-        uint32_t kill_switch, masquerade; /* 0 or 1 */
-        uint32_t forward;                 /* enum host_forward */
+        uint32_t kill_switch; /* 0 or 1; 2: it is not in force (status) */
+        uint32_t masquerade;  /* 0 or 1 */
+        uint32_t forward;     /* enum host_forward */
         uint32_t addresses, routes, excluded, forwards, endpoints, dns;
         uint32_t dns_means; /* enum host_dns_means */
 };
@@ -104,7 +105,9 @@ void records_write(const struct host_state *host, uint8_t *out)
                 .fwmark = host->fwmark,
                 .addresses = (uint32_t)host->address_count,
                 .routes = (uint32_t)host->route_count,
-                .kill_switch = host->kill_switch,
+                .kill_switch = !host->kill_switch         ? 0
+                               : host->kill_switch_failed ? 2
+                                                          : 1,
                 .masquerade = host->masquerade,
                 .forward = host->forward,
                 .excluded = (uint32_t)host->excluded_count,
@@ -165,7 +168,8 @@ static bool get_link(struct reader *in, struct record_link *link)
         if (link->mark_chosen > 1) return fail(in, "mark_chosen is 0 or 1");
         if (link->mtu && (link->mtu < MTU_MIN || link->mtu > MTU_MAX)) return fail(in, "the MTU is out of range");
         if (link->table < TABLE_OFF || link->table > UINT32_MAX) return fail(in, "the table is out of range");
-        if (link->kill_switch > 1 || link->masquerade > 1) return fail(in, "kill_switch and masquerade are 0 or 1");
+        if (link->kill_switch > 2) return fail(in, "kill_switch is 0 to 2");
+        if (link->masquerade > 1) return fail(in, "masquerade is 0 or 1");
         if (link->forward > FORWARD_NETWORKS) return fail(in, "forward is out of range");
         if (link->forwards && link->forward != FORWARD_NETWORKS)
                 return fail(in, "networks to forward, but no such wish");
@@ -256,7 +260,8 @@ static bool get_all(struct reader *in, struct host_state *out, struct pool *pool
                 .fwmark = link.fwmark,
                 .address_count = link.addresses,
                 .route_count = link.routes,
-                .kill_switch = link.kill_switch,
+                .kill_switch = link.kill_switch != 0,
+                .kill_switch_failed = link.kill_switch == 2,
                 .masquerade = link.masquerade,
                 .forward = link.forward,
                 .excluded_count = link.excluded,

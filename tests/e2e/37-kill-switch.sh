@@ -129,6 +129,22 @@ must on a nft delete rule inet "adit-lock-$A" output handle "$handle"
 ok "after a rule of it was deleted" wait_for 5 back
 must on a nft insert rule inet "adit-lock-$A" output accept
 ok "after one was put before all others" wait_for 5 back
+# A shortage: the keeper can open nothing for a moment, and no news comes afterwards.
+keeper=$(running a "$(basename "$ADITD")" | sort -n | head -n 1)
+must prlimit --pid "$keeper" --nofile="$(ls "/proc/$keeper/fd" | wc -l):4096"
+must on a nft flush ruleset
+not_ok "while the keeper can open nothing, it does not come back" wait_for 0 back
+must prlimit --pid "$keeper" --nofile=4096:4096
+ok "it is, as soon as it can be" wait_for 5 back
+must on a nft -f "$TMP/other.nft"
+# Another's table of that name is not ours to remove, and when it goes nobody tells.
+must on a nft "delete table inet adit-lock-$A; table inet adit-lock-$A { chain output { type filter hook output priority 0; policy accept; }; }"
+is_off() { adit show "$A" | grep -q 'kill switch *NOT in force'; }
+ok "behind another's table of its name adit show says so" wait_for 5 is_off
+must on a nft delete table inet "adit-lock-$A"
+ok "and it is back when that one is gone" wait_for 5 back
+is_on() { adit show --json "$A" | $PYTHON -c 'import json, sys; sys.exit(not json.load(sys.stdin)["links"][0]["kill_switch_in_force"])'; }
+ok "which adit show --json says" wait_for 5 is_on
 must on a nft chain inet "adit-lock-$A" output '{ policy accept; }'
 ok "after the policy was changed" wait_for 5 back
 must on a nft add table inet "adit-lock-$A" '{ flags dormant; }'

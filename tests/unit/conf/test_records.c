@@ -13,6 +13,7 @@ static struct host_state random_host(void)
         host.route_count = random_below(6);
         host.excluded_count = random_below(4);
         host.kill_switch = random_below(2);
+        host.kill_switch_failed = host.kill_switch && random_below(2);
         host.masquerade = random_below(2);
         host.forward = (enum host_forward)random_below(4);
         host.forward_count = host.forward == FORWARD_NETWORKS ? random_below(4) : 0;
@@ -58,6 +59,7 @@ static void assert_same_host(const struct host_state *a, const struct host_state
         assert_int_equal(a->excluded_count, b->excluded_count);
         assert_int_equal(a->endpoint_count, b->endpoint_count);
         assert_int_equal(a->kill_switch, b->kill_switch);
+        assert_int_equal(a->kill_switch_failed, b->kill_switch_failed);
         assert_int_equal(a->masquerade, b->masquerade);
         assert_int_equal(a->forward, b->forward);
         assert_int_equal(a->forward_count, b->forward_count);
@@ -231,9 +233,10 @@ static void test_ranges(void **state)
                 { LINK + 17, 1, "the MTU is out of range" },
                 { LINK + 18, 1, "the MTU is out of range" },
                 { LINK + 24, 1, NULL },
-                { LINK + 24, 2, "kill_switch and masquerade are 0 or 1" },
+                { LINK + 24, 2, NULL },
+                { LINK + 24, 3, "kill_switch is 0 to 2" },
                 { LINK + 28, 1, NULL },
-                { LINK + 31, 1, "kill_switch and masquerade are 0 or 1" },
+                { LINK + 31, 1, "masquerade is 0 or 1" },
                 { LINK + 32, FORWARD_YES, "networks to forward, but no such wish" },
                 { LINK + 32, FORWARD_NETWORKS + 1, "forward is out of range" },
                 { LINK + 36, 0, "bytes after the last record" },

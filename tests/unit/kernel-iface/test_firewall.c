@@ -98,7 +98,7 @@ static void test_comments(void **state)
 static const char rules[] =
         "\tchain passing {\n"
         "\t\toifname \"wg0\" accept\n"
-        "\t\tmeta oifkind \"tun\" accept\n"
+        "\t\tmeta oifkind \"tun\" meta oiftype 65534 accept\n"
         "\t\tip daddr { 192.168.0.0/16 } accept\n"
         "\t\tip6 daddr { fd01::/64 } accept\n"
         "\t}\n"

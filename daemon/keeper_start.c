@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 #include "daemon/tunnel.h"
 #include "kernel-iface/rights.h"
+#include "kernel-iface/sysctl.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -108,6 +109,7 @@ static bool open_host(struct keeper *keeper)
         int failed = host_link(keeper->host, &info);
         if (failed) return fail("the interface cannot be read", failed, "");
         keeper->ifindex = info.ifindex;
+        sysctl_close(keeper->options->link);
         failed = set_default_mtu(info.ifindex);
         if (failed) return fail("the interface's MTU cannot be set", failed, "");
         keeper->links = host_watch(keeper->host);
@@ -156,6 +158,7 @@ static bool fork_tunnel(struct keeper *keeper)
         start.uapi = keeper->listeners[0].fd;
         start.sockets = keeper->sockets;
         start.mtu = info.mtu;
+        start.link_index = (uint32_t)info.ifindex;
         tunnel_identity(keeper->options->link, &start.uid, &start.gid);
         keeper->tunnel = fork();
         if (keeper->tunnel < 0) return fail("fork", errno, "");

@@ -184,6 +184,7 @@ static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
         tunnel->ipc = start->ipc;
         tunnel->armed = UINT64_MAX;
         tunnel->link_here = true;
+        tunnel->link_index = start->link_index;
         if (tunnel->epoll < 0 || tunnel->timer < 0 || !lay_out(tunnel)) return false;
         tunnel->device =
                 (struct device){ .engine = tunnel->engine, .limits = limits, .listen_port = start->sockets.port };
@@ -193,6 +194,7 @@ static bool set_up(struct tunnel *tunnel, const struct tunnel_start *start)
                                              .event = on_effect,
                                              .event_context = tunnel,
                                              .merge = start->merge,
+                                             .link_index = start->link_index,
                                              .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
         if (tunnel->plane.wake < 0 || data_init(&tunnel->plane) || workers_init(&tunnel->workers, &tunnel->plane))
                 return false;

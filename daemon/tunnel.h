@@ -11,7 +11,7 @@ struct tunnel_start {
         int ipc, tun, uapi; /* uapi: listening */
         unsigned merge;     /* enum offload_feature: what the TUN takes as one packet */
         struct udp_sockets sockets;
-        uint32_t mtu;
+        uint32_t mtu, link_index;
         uid_t uid;
         gid_t gid;
 };

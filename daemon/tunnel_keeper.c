@@ -172,6 +172,7 @@ static void forget_sources(struct tunnel *tunnel)
 static void set_link(struct tunnel *tunnel, const struct ipc_message *message)
 {
         tunnel->link_here = message->link.here;
+        tunnel->plane.link_index = message->link.here ? tunnel->link_index : 0;
         tunnel->device.mtu = message->link.mtu;
         engine_set_egress_mtu(tunnel->engine, message->link.egress_mtu);
         if (!message->link.here) return; /* the main loop asks the TUN itself */

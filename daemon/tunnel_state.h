@@ -25,9 +25,10 @@ struct tunnel {
         struct workers workers;
         struct uapi_server uapi;
         int epoll, timer, ipc;
-        unsigned cpus;  /* that this process may use */
-        uint64_t armed; /* the deadline the timer is set to */
-        bool link_here; /* false: in another namespace, its state is polled from the TUN */
+        unsigned cpus;       /* that this process may use */
+        uint64_t armed;      /* the deadline the timer is set to */
+        uint32_t link_index; /* of the interface, when it is here */
+        bool link_here;      /* false: in another namespace, its state is polled from the TUN */
         uint64_t link_polled;
         uint64_t paths_told; /* when the peers were last told of another way to us */
         bool up;

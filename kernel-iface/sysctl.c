@@ -126,6 +126,20 @@ int sysctl_write(const struct plan_item *item)
         return error;
 }
 
+void sysctl_close(const char *interface)
+{
+        static const char *const leaves[] = { "accept_ra", "autoconf", "accept_redirects" };
+
+        for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
+                char path[PATH];
+                snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/%s", interface, leaves[i]);
+                int fd = open(path, O_WRONLY | O_CLOEXEC);
+                if (fd < 0) continue;
+                (void)!write(fd, "0\n", 2);
+                close(fd);
+        }
+}
+
 void sysctl_watch(int inotify)
 {
         char path[PATH];

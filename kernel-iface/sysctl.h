@@ -27,6 +27,9 @@ void sysctl_name(const struct plan_item *item, char name[SYSCTL_NAME]);
 int sysctl_read(enum plan_kind kind, struct plan_state *current);
 /* That its interface is gone is no error. */
 int sysctl_write(const struct plan_item *item);
+/* An interface of ours takes no address, route or redirect that a peer advertises. Best effort: without IPv6 there is
+ * nothing to be closed. */
+void sysctl_close(const char *interface);
 /* Adds their files to what `inotify` watches, as IN_MODIFY, but for those of each interface. */
 void sysctl_watch(int inotify);
 

@@ -46,10 +46,13 @@ struct data_plane {
         /* Set by the caller before data_init(). */
         struct engine *engine;
         int tun;
-        struct udp_sockets sockets; /* changed only while paused */
-        _Atomic unsigned merge;     /* enum offload_feature: what the TUN takes as one; a bit that fails is cleared */
-        int wake;                   /* an eventfd that the owner waits for; -1: none */
-        void (*event)(void *context, const struct effect *effect); /* the owner's: every effect but SEND, FLUSH and FRAME */
+        struct udp_sockets sockets;  /* changed only while paused */
+        _Atomic unsigned merge;      /* enum offload_feature: what the TUN takes as one; a bit that fails is cleared */
+        _Atomic uint32_t link_index; /* of the interface; 0: it is in another network namespace. No datagram goes
+                                        through the link that it carries */
+        int wake;                    /* an eventfd that the owner waits for; -1: none */
+        void (*event)(void *context,
+                      const struct effect *effect); /* the owner's: every effect but SEND, FLUSH and FRAME */
         void *event_context;
 
         _Atomic uint64_t kernel_drops; /* datagrams the kernel dropped because the socket's queue was full */

@@ -137,6 +137,12 @@ static void commit(struct data_plane *plane, unsigned number)
 
 /* ---- Reading: under the read lock -------------------------------------------------------------------------------- */
 
+/* A peer that sends to our port through the tunnel would be answered there, and the answer sealed again and again. */
+static bool came_by_link(const struct data_plane *plane, const struct inbound_slab *slab)
+{
+        return slab->from.source_ifindex && slab->from.source_ifindex == plane->link_index;
+}
+
 /* Bytes, or -errno. */
 static ssize_t fill(struct data_plane *plane, struct inbound_slab *slab, bool v6)
 {
@@ -149,6 +155,10 @@ static ssize_t fill(struct data_plane *plane, struct inbound_slab *slab, bool v6
 
         if (*overflow != told) plane->kernel_drops += *overflow - told;
         if (got == -EMSGSIZE) engine_count_drop(plane->engine, DROP_RX_TRUNCATED);
+        if (got > 0 && came_by_link(plane, slab)) {
+                engine_count_drop(plane->engine, DROP_RX_LOOP); /* of a batch, once */
+                got = 0;
+        }
         slab->at = 0;
         slab->len = got > 0 ? (size_t)got : 0;
         slab->segment = segment && got > 0 ? segment : slab->len;

@@ -1,5 +1,6 @@
 #include "daemon/data/lane.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -34,6 +35,37 @@ static int fill(struct data_plane *plane, struct outbound_slab *slab)
         return 1;
 }
 
+/* UDP's ports, of a packet whose headers are whole; NULL: it is not UDP, or there are none. */
+static const uint8_t *udp_ports(const uint8_t *packet, size_t len)
+{
+        bool v6 = packet[0] >> 4 == 6;
+        size_t header = v6 ? 40 : (size_t)(packet[0] & 15) * 4;
+
+        return packet[v6 ? 6 : 9] == IPPROTO_UDP && len >= header + 8 ? packet + header : NULL;
+}
+
+/* From our port to where it is to be sent: what we sent there before comes back to us. */
+static bool is_own_datagram(const struct data_plane *plane, const uint8_t *packet, size_t len, const struct tx *tx)
+{
+        const union socket_address *to = &tx->to.remote;
+        const uint8_t *ports = udp_ports(packet, len);
+        uint16_t from = htons(plane->sockets.port);
+
+        if (!ports || memcmp(ports, &from, 2) != 0) return false;
+        if (packet[0] >> 4 == 4)
+                return to->family == AF_INET && !memcmp(ports + 2, &to->in.sin_port, 2) &&
+                       !memcmp(packet + 16, &to->in.sin_addr, 4);
+        return to->family == AF_INET6 && !memcmp(ports + 2, &to->in6.sin6_port, 2) &&
+               !memcmp(packet + 24, &to->in6.sin6_addr, 16);
+}
+
+static void drop_loop(struct data_plane *plane, struct outbound_read *read)
+{
+        for (unsigned i = 0; i < read->split.count; i++)
+                engine_count_drop(plane->engine, DROP_TX_LOOP);
+        read->route = ROUTE_DROP;
+}
+
 /* Counters are reserved in the order of reading. */
 static void route(struct data_plane *plane, struct outbound_slab *slab)
 {
@@ -44,6 +76,8 @@ static void route(struct data_plane *plane, struct outbound_slab *slab)
 
                 read->route = worker_route(plane->engine, slab->now, packet, read->split.segment_len, read->split.count,
                                            &read->tx, &reason);
+                if (read->route == ROUTE_SEND && is_own_datagram(plane, packet, read->split.segment_len, &read->tx))
+                        drop_loop(plane, read);
                 if (read->route == ROUTE_SEND) read->ecn = ecn_outward(packet);
         }
 }

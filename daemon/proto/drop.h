@@ -28,12 +28,14 @@
         X(RX_UPGRADE_LIMIT,      "rx-upgrade-limit",         "more frames of the session upgrade than are looked at") \
         X(RX_NOT_POST_QUANTUM,   "rx-not-post-quantum",      "PostQuantum = require, and no ML-KEM in the session") \
         X(RX_LINK_DOWN,          "rx-link-down",             "the interface is down")                            \
+        X(RX_LOOP,               "rx-loop",                  "a datagram to us that came out of the link itself") \
         X(RX_TRUNCATED,          "rx-truncated",             "datagram larger than the receive buffer")          \
         X(RX_TUN_WRITE,          "rx-tun-write",             "the interface did not take the packet")            \
         /* outbound, from the TUN interface */                                                                 \
         X(TX_NOT_IP,             "tx-not-ip",                "packet neither IPv4 nor IPv6, or truncated")       \
         X(TX_NO_PEER,            "tx-no-peer",               "no peer's allowed IPs have the destination")       \
         X(TX_NO_ENDPOINT,        "tx-no-endpoint",           "the peer's endpoint is not known")                 \
+        X(TX_LOOP,               "tx-loop",                  "our own datagram, which a route led into the link") \
         X(TX_STAGED_OVERFLOW,    "tx-staged-overflow",       "oldest of too many waiting for a handshake")       \
         X(TX_NOT_POST_QUANTUM,   "tx-not-post-quantum",      "oldest of too many waiting for ML-KEM in a session") \
         X(TX_OWNER_OVERFLOW,     "tx-owner-overflow",        "more without a session than can be worked off")    \

@@ -1,6 +1,8 @@
 /* The data plane over loopback, one step at a time. */
 #include "tests/unit/data/sides.h"
 
+#include <net/if.h>
+
 static int set_up(void **state)
 {
         (void)state;
@@ -75,6 +77,61 @@ static void test_every_size_both_ways(void **state)
 static void expect_drop(int side, enum drop reason, uint64_t count)
 {
         assert_int_equal(engine_dropped(sides[side].plane.engine, reason), count);
+}
+
+/* What came by the link itself is nobody's word: no handshake, no new endpoint, no packet. */
+static void test_datagrams_out_of_the_link(void **state)
+{
+        uint8_t packet[VNET_HEADER_LEN + 100];
+        size_t len = packet_make(packet, 1, 2, 100, 7);
+
+        (void)state;
+        sides[1].plane.link_index = if_nametoindex("lo"); /* where all of it comes from here */
+        assert_int_equal(send(sides[0].user, packet, len, 0), len);
+        run();
+        assert_int_equal(sides[1].sessions_up, 0);
+        assert_true(engine_dropped(sides[1].plane.engine, DROP_RX_LOOP) > 0);
+        sides[1].plane.link_index = 0;
+        run();
+        at.now += 6000000000;
+        data_tick(&sides[0].plane, at);
+        run();
+        assert_arrives(&sides[1], packet, len);
+}
+
+/* One that we sent, led into the link by a route; one from another port, or to another, is a user's. */
+static void test_own_datagrams_into_the_link(void **state)
+{
+        const struct prefix loopback = { .family = AF_INET, .length = 8, .bytes = { 127 } };
+        uint16_t own = sides[0].plane.sockets.port, other = sides[1].plane.sockets.port;
+        const struct {
+                uint16_t from, to;
+                uint8_t last, protocol;
+                bool loop;
+        } rows[] = { { own, other, 1, IPPROTO_UDP, true },
+                     { (uint16_t)(own ^ 1), other, 1, IPPROTO_UDP, false },
+                     { own, (uint16_t)(other ^ 1), 1, IPPROTO_UDP, false },
+                     { own, other, 2, IPPROTO_UDP, false },
+                     { own, other, 1, IPPROTO_TCP, false } };
+        uint8_t packet[VNET_HEADER_LEN + 100], *ip = packet + VNET_HEADER_LEN;
+        uint64_t loops = 0;
+
+        (void)state;
+        assert_true(engine_allowed_ip_add(sides[0].plane.engine, sides[0].peer, &loopback));
+        size_t len = packet_make(packet, 1, 2, 100, 7);
+        assert_int_equal(send(sides[0].user, packet, len, 0), len);
+        run();
+        assert_arrives(&sides[1], packet, len);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                ip[9] = rows[i].protocol;
+                memcpy(ip + 16, (uint8_t[]){ 127, 0, 0, rows[i].last }, 4);
+                memcpy(ip + 20, (uint16_t[]){ htons(rows[i].from), htons(rows[i].to) }, 4);
+                assert_int_equal(send(sides[0].user, packet, len, 0), len);
+                run();
+                loops += rows[i].loop;
+                expect_drop(0, DROP_TX_LOOP, loops);
+                if (!rows[i].loop) assert_arrives(&sides[1], packet, len);
+        }
 }
 
 static void test_drops_are_counted_by_reason(void **state)
@@ -190,6 +247,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_every_size_both_ways, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_datagrams_out_of_the_link, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_own_datagrams_into_the_link, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_drops_are_counted_by_reason, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_too_big_for_the_path, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_super_packet_comes_as_segments, set_up, tear_down),

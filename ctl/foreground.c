@@ -42,16 +42,23 @@ static void environment_give(char *kept[FOR_ADITD])
 /* ---- PostUp --------------------------------------------------------------------------------------------------------
  */
 
+int after_up(const struct hooks *hooks, struct pool *pool)
+{
+        bool with_resolvconf = resolvconf_serves(pool, hooks->name);
+        int status = with_resolvconf ? resolvconf_set(pool, hooks->name) : STATUS_OK;
+
+        if (!status) status = hooks_run(hooks, HOOK_POST_UP);
+        if (status && with_resolvconf) resolvconf_clear(hooks->name);
+        return status;
+}
+
 /* In the child. aditd ends without a word on the socket when it fails; it has said why. */
 static void post_up(int aditd, const struct hooks *hooks, struct pool *pool)
 {
-        int status = STATUS_OK;
         char byte;
 
         if (TEMP_FAILURE_RETRY(read(aditd, &byte, 1)) != 1) return;
-        if (resolvconf_serves(pool, hooks->name)) status = resolvconf_set(pool, hooks->name);
-        if (!status) status = hooks_run(hooks, HOOK_POST_UP);
-        if (status) complain(0, "the link is taken down again");
+        if (after_up(hooks, pool)) complain(0, "the link is taken down again");
         else (void)!send(aditd, &byte, 1, MSG_NOSIGNAL);
 }
 

@@ -11,4 +11,8 @@
  * of command.h. */
 int foreground_up(const char *path, const struct hooks *hooks, struct pool *pool);
 
+/* What is left to do when the link is up: resolvconf, where it is used, then PostUp. When that fails resolvconf has
+ * nothing of the link any more; the caller takes the link down. */
+int after_up(const struct hooks *hooks, struct pool *pool);
+
 #endif

@@ -177,8 +177,7 @@ static int up_with_hooks(const char *path, const struct hooks *hooks, struct poo
         if (status) return complain(status, "the link was not brought up");
         status = start_aditd(path);
         if (status) return status;
-        if (resolvconf_serves(pool, hooks->name)) status = resolvconf_set(pool, hooks->name);
-        if (!status) status = hooks_run(hooks, HOOK_POST_UP);
+        status = after_up(hooks, pool);
         if (!status) return STATUS_OK;
         if (take_down(hooks->name) == STATUS_OK) complain(0, "the link was taken down again");
         return status;

@@ -87,7 +87,7 @@ check-all: check
 E2E_LONG = $(shell grep -lE 'EVERY_CALL|CYCLES' $(E2E_TESTS))
 
 # Those that a sanitizer can tell something about; the others take their time from waiting for WireGuard's timers.
-E2E_SANITIZED := $(filter-out %/22-remote-worker.sh %/26-interop.sh %/29-transfer.sh %/45-kill-switch-cycles.sh,$(E2E_TESTS))
+E2E_SANITIZED := $(filter-out %/22-remote-worker.sh %/26-interop.sh %/29-transfer.sh %/61-kill-switch-cycles.sh,$(E2E_TESTS))
 # And those that move packets or change what workers see: the others tell nothing of threads.
 E2E_THREADED := $(filter tests/e2e/20-% tests/e2e/24-% tests/e2e/27-% tests/e2e/28-% tests/e2e/30-% tests/e2e/40-% tests/e2e/41-% tests/e2e/46-% tests/e2e/50-% tests/e2e/51-%,$(E2E_TESTS))
 

@@ -192,7 +192,7 @@ enum {
         RESULT = offsetof(struct user_regs_struct, rax),
 };
 #else
-enum { CALL, FIRST, RESULT }; /* 44-faults-host.sh is skipped: nobody has tried it on another machine */
+enum { CALL, FIRST, RESULT }; /* 60-faults-host.sh is skipped: nobody has tried it on another machine */
 #endif
 
 static void put(pid_t pid, size_t offset, uint64_t value)

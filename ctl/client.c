@@ -47,6 +47,7 @@ static bool listens(const char *directory, const char *name, int type, int *out)
 /* errno is that of the connect(): who is it that has this name? */
 static int explain_no_link(const char *name)
 {
+        char journal[sizeof CONTROL_DIRECTORY + IFNAMSIZ + 8];
         int error = errno, other;
 
         if (error == EACCES || error == EPERM)
@@ -60,6 +61,12 @@ static int explain_no_link(const char *name)
                                 "%s/%s.sock); use wg with it",
                                 name, UAPI_DIRECTORY, name, CONTROL_DIRECTORY, name);
         }
+        snprintf(journal, sizeof journal, "%s/%s.state", CONTROL_DIRECTORY, name);
+        if ((error == ECONNREFUSED || error == ENOENT) && access(journal, F_OK) == 0)
+                return complain(STATUS_NO_LINK,
+                                "%s: no link of this name is up, but %s names what it left, perhaps a kill switch in "
+                                "force; go on with: adit up %s, or undo it with: adit repair %s",
+                                name, journal, name, name);
         if (error == ECONNREFUSED)
                 return complain(
                         STATUS_NO_LINK,

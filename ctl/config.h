@@ -9,6 +9,7 @@ struct config {
         char path[CONF_PATH_MAX], name[IFNAMSIZ];
         bool trusted; /* with commands; else distrust says why not */
         char distrust[TRUST_TEXT];
+        bool mistaken; /* there is a mistake in it: trying again is of no use */
         struct conf conf;
 };
 

@@ -19,8 +19,8 @@
 static int host_changes(const char *name, const struct host_state *host, bool *steps)
 {
         enum { ADITD_PLAN_STEPS = 3 }; /* aditd(8): it printed some */
-        char option[] = "--plan", link[IFNAMSIZ];
-        char *arguments[] = { option, link, NULL };
+        char option[] = "--plan", end[] = "--", link[IFNAMSIZ];
+        char *arguments[] = { option, end, link, NULL };
         int records = handover_records(host);
 
         if (records < 0) return complain(STATUS_FAILED, "%s: %s", name, strerror(-records));

@@ -45,7 +45,10 @@ static void environment_give(char *kept[FOR_ADITD])
 int after_up(const struct hooks *hooks, struct pool *pool)
 {
         bool with_resolvconf = resolvconf_serves(pool, hooks->name);
-        int status = with_resolvconf ? resolvconf_set(pool, hooks->name) : STATUS_OK;
+        int status = STATUS_OK;
+
+        if (with_resolvconf) status = resolvconf_set(pool, hooks->name);
+        else if (resolvconf_left(hooks->name)) resolvconf_clear(hooks->name); /* of a crash; no reason not to be up */
 
         if (!status) status = hooks_run(hooks, HOOK_POST_UP);
         if (status && with_resolvconf) resolvconf_clear(hooks->name);

@@ -33,6 +33,7 @@ int config_load(struct config *out, struct pool *pool, const char *name_or_path)
         if (conf_load(&out->conf, pool, out->path, &error)) return STATUS_OK;
         conf_error_format(&error, out->path, text, sizeof text);
         complain(0, "%s", text);
+        out->mistaken = error.line > 0;
         return error.denied ? STATUS_DENIED : STATUS_FAILED;
 }
 
@@ -116,6 +117,20 @@ static bool wait_until_gone(int fd, const char *name)
         return false;
 }
 
+/* Of a link that is up, or whose daemon was killed, or that has a kill switch in force and nothing else. */
+static bool has_journal(const char *name)
+{
+        char path[sizeof CONTROL_DIRECTORY + IFNAMSIZ + 8];
+
+        snprintf(path, sizeof path, "%s/%s.state", CONTROL_DIRECTORY, name);
+        return access(path, F_OK) == 0;
+}
+
+static bool is_left_over(const char *name)
+{
+        return (has_journal(name) || resolvconf_left(name)) && nobody_listens(name);
+}
+
 static int take_down(const char *name)
 {
         struct control_request request = { .op = CONTROL_DOWN };
@@ -130,6 +145,12 @@ static int take_down(const char *name)
                 status = complain(STATUS_FAILED, "%s: aditd has not ended after %d s; its log may say why", name,
                                   DOWN_WAIT_MS / 1000);
         close(fd);
+        if (!status && has_journal(name))
+                status = complain(
+                        STATUS_FAILED,
+                        "%s: the link is down, but not all of the host's state was put back; the log says what. "
+                        "To try again: adit repair %s",
+                        name, name);
         return status;
 }
 
@@ -193,8 +214,11 @@ int command_up(const struct command *self, int argc, char **argv, struct pool *p
 
         if (status != OPTIONS_PROCEED) return status;
         status = config_load(&config, pool, argv[0]);
-        if (!status) status = hooks_allow(&config);
-        if (status && foreground) status = STATUS_MISTAKE;
+        if (!status) {
+                status = hooks_allow(&config);
+                config.mistaken = status != STATUS_OK;
+        }
+        if (config.mistaken && foreground) status = STATUS_MISTAKE;
         if (!status && !dry) status = root_check("up");
         if (!status) status = refuse_if_up(config.name);
         if (!status && dry) {
@@ -258,21 +282,13 @@ static int down_with_hooks(const struct hooks *hooks, const char *name, struct p
         return status ? complain(status, "%s: the link is down", name) : STATUS_OK;
 }
 
-/* A link whose daemon was killed, or that has a kill switch in force and nothing else. */
-static bool is_left_over(const char *name)
-{
-        char path[sizeof CONTROL_DIRECTORY + IFNAMSIZ + 8];
-
-        snprintf(path, sizeof path, "%s/%s.state", CONTROL_DIRECTORY, name);
-        return access(path, F_OK) == 0 && nobody_listens(name);
-}
-
 static int repair(char *name)
 {
-        char option[] = "--repair";
-        char *arguments[] = { option, name, NULL };
+        char option[] = "--repair", end[] = "--";
+        char *arguments[] = { option, end, name, NULL };
+        int status = aditd_run(arguments, -1), named = resolvconf_repair(name);
 
-        return aditd_run(arguments, -1);
+        return status ? status : named;
 }
 
 int command_down(const struct command *self, int argc, char **argv, struct pool *pool)

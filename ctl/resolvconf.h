@@ -11,4 +11,9 @@ bool resolvconf_serves(struct pool *pool, const char *name);
 int resolvconf_set(struct pool *pool, const char *name);
 int resolvconf_clear(const char *name);
 
+/* A file says that it was given some: whether there is that, and takes back what links that are not up any more have
+ * left; NULL: of all. */
+bool resolvconf_left(const char *name);
+int resolvconf_repair(const char *name);
+
 #endif

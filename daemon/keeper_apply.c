@@ -163,7 +163,7 @@ bool apply_host_again(struct keeper *keeper)
                 return false; /* the user set it down: not ours to set up again */
         keeper->host_due = false;
         if (host_apply_resolved(keeper, &keeper->current, &error)) return true;
-        log_print(LOG_ERR, "%s", error.text);
+        log_packet(LOG_ERR, "%s", error.text);
         return false;
 }
 
@@ -243,7 +243,7 @@ static void committed(struct keeper *keeper, const struct ipc_message *message)
                 return;
         }
         keeper->current = keeper->transaction.wanted;
-        keeper->current.dns_means = host_dns_means(keeper->host, &keeper->current);
+        keeper->current.dns_means = keeper->link_away ? DNS_BY_NOBODY : host_dns_means(keeper->host, &keeper->current);
         keeper->current_pool = !keeper->current_pool;
         keeper->generation++;
         keeper->transaction.named = false;

@@ -108,4 +108,6 @@ void drift_tick(struct keeper *keeper)
         if (!keeper->host_due) tell(drift, back);
         drift->wait = drift->wait ? 2 * drift->wait : WAIT_FIRST_MS * ms;
         if (drift->wait > WAIT_MAX_MS * ms) drift->wait = WAIT_MAX_MS * ms;
+        bool failed = !back && !keeper->host_due && keeper->current.managed && !keeper->link_away;
+        if (failed) drift->due = drift->last + drift->wait;
 }

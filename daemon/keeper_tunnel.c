@@ -81,6 +81,7 @@ static void link_left(struct keeper *keeper)
 
         if (!host_undo_to_lock(keeper->host, &error)) log_print(LOG_WARNING, "%s", error.text);
         keeper->link_away = true;
+        keeper->current.dns_means = DNS_BY_NOBODY;
 }
 
 /* An index is free for others when its interface left: only one of our name is ours come back. */

@@ -98,6 +98,8 @@ is "none went in the clear" "$(leaked b)" 0
 is "there was no new handshake" "$(handshake a "$A")" "$handshake"
 is "rules and routes are what they were" "$(host)" "$one"
 
+is "no router that a peer advertises is taken" "$(on a cat "/proc/sys/net/ipv6/conf/$A/accept_ra" "/proc/sys/net/ipv6/conf/$A/autoconf" | paste -sd ' ')" "0 0"
+
 echo "# ---- a second one beside it"
 second
 ok "up, without a mark of its own in the file" adit up "$TMP/$A2.conf"

@@ -88,6 +88,13 @@ ok "down" adit down "$A"
 before="nameserver 192.0.2.98"
 restored "what the other wrote last comes back"
 write "$A" 10.9.0.1/24 10.9.0.3
+ok "up" adit up "$TMP/$A.conf"
+must mount -o remount,ro /etc
+not_ok "down when the file cannot be put back: adit says that it is not all" adit down "$A"
+like "and what to do" "$(cat "$TMP/out")" "adit repair $A"
+must mount -o remount,rw /etc
+ok "adit repair, when it can be" adit repair "$A"
+restored "puts it back"
 must mount -o remount,ro /etc
 not_ok "up when the file cannot be written" adit up "$TMP/$A.conf"
 like "says which step failed, and why" "$(cat "$TMP/out")" "DNS: /etc/resolv.conf: Read-only file system"
@@ -171,6 +178,17 @@ sed -i '/^DNS/a PostUp = false' "$TMP/$A.conf"
 not_ok "up with a PostUp that fails" adit up "$TMP/$A.conf"
 like "takes them back, too" "$(called)" "resolvconf -d $A -f"
 sed -i '/^PostUp/d' "$TMP/$A.conf"
+crash
+called >/dev/null
+ok "after a crash: adit repair" adit repair "$A"
+is "takes them back, too" "$(called)" "resolvconf -d $A -f"
+crash
+called >/dev/null
+sed "/^DNS/d" "$TMP/$A.conf" >"$TMP/without" && cat "$TMP/without" >"$TMP/$A.conf"
+ok "or the next start, without DNS" adit up "$TMP/$A.conf"
+is "does" "$(called)" "resolvconf -d $A -f"
+ok "down" adit down "$A"
+write "$A" 10.9.0.1/24 10.9.0.3
 printf '#!/bin/sh\necho no >&2\nexit 3\n' >"$TMP/bin/resolvconf"
 not_ok "up when it fails" adit up "$TMP/$A.conf"
 like "says so" "$(cat "$TMP/out")" "resolvconf"

@@ -103,7 +103,7 @@ static int is_up(const struct repair *repair)
 static bool left_something(const struct repair *repair)
 {
         return !access(repair->control, F_OK) || !access(repair->journal, F_OK) || !access(repair->lock, F_OK) ||
-               dns_left(repair->link);
+               dns_left(repair->link) || repair_finds_tables(repair->link);
 }
 
 static int repair_one(const char *link, bool all)

@@ -53,6 +53,8 @@ int host_preview(const char *link, const char *journal, struct host_state *want,
 bool host_undo(struct host *host, struct host_error *error);
 /* The same, but a kill switch stays in force and the journal keeps naming it: for an end that nobody asked for. */
 bool host_undo_to_lock(struct host *host, struct host_error *error);
+/* After host_open(): these, which no journal names, are ours, too, for host_lift(). False: no memory. */
+bool host_adopt(struct host *host, const struct plan_state *found);
 /* After host_open(): the kill switch that it left in force is lifted, and `teller` (NULL: nobody) hears of it. */
 bool host_lift(struct host *host, const struct host_teller *teller, struct host_error *error);
 

@@ -104,10 +104,15 @@ bool host_undo_to_lock(struct host *host, struct host_error *error)
         return ok;
 }
 
+bool host_adopt(struct host *host, const struct plan_state *found)
+{
+        return host_add_all(&host->journal.ours, found);
+}
+
 bool host_lift(struct host *host, const struct host_teller *teller, struct host_error *error)
 {
         *error = (struct host_error){ 0 };
-        if (!host_locked(host)) return true;
+        if (!host->journal.ours.count) return true;
         host->teller = teller;
         bool ok = host_undo(host, error);
         host->teller = NULL;

@@ -39,6 +39,41 @@ close_netlink:
         return error == -ENODEV ? 0 : error;
 }
 
+/* Tables have their link's name. */
+static int add_tables(const char *link, struct plan_state *out)
+{
+        int error = 0;
+
+        for (enum firewall_table table = 0; !error && table < FIREWALL_TABLES; table++) {
+                struct plan_item item = { .kind = firewall_kind(table) };
+                struct nft_table found;
+                char name[FIREWALL_NAME];
+                firewall_name(table, link, name);
+                error = nft_read(name, FIREWALL_CHAIN, &found);
+                if (error == -EOPNOTSUPP) return 0;
+                if (!error && !strcmp(found.comment, "adit") && !plan_add(out, &item)) error = -ENOMEM;
+        }
+        return error;
+}
+
+/* No journal names them: it was lost, or a ruleset that was saved while the link was up was loaded again. */
+static void adopt_tables(struct host *host, const char *link)
+{
+        struct plan_state found = { 0 };
+
+        if (!add_tables(link, &found)) host_adopt(host, &found);
+        plan_free(&found);
+}
+
+bool repair_finds_tables(const char *link)
+{
+        struct plan_state found = { 0 };
+        bool any = !add_tables(link, &found) && found.count;
+
+        plan_free(&found);
+        return any;
+}
+
 bool repair_link(const char *link, const char *path, const struct host_teller *teller, struct host_error *error)
 {
         struct journal journal;
@@ -54,6 +89,7 @@ bool repair_link(const char *link, const char *path, const struct host_teller *t
                 return false;
         }
         struct host *host = host_open(link, path, teller, error);
+        if (host) adopt_tables(host, link);
         bool ok = host && host_lift(host, teller, error);
         host_close(host);
         return ok;
@@ -107,23 +143,6 @@ static int add_throws(struct netlink *netlink, const char *path, struct plan_sta
                 }
         }
         free(list);
-        return error;
-}
-
-/* Tables have their link's name. */
-static int add_tables(const char *link, struct plan_state *out)
-{
-        int error = 0;
-
-        for (enum firewall_table table = 0; !error && table < FIREWALL_TABLES; table++) {
-                struct plan_item item = { .kind = firewall_kind(table) };
-                struct nft_table found;
-                char name[FIREWALL_NAME];
-                firewall_name(table, link, name);
-                error = nft_read(name, FIREWALL_CHAIN, &found);
-                if (error == -EOPNOTSUPP) return 0;
-                if (!error && !strcmp(found.comment, "adit") && !plan_add(out, &item)) error = -ENOMEM;
-        }
         return error;
 }
 

@@ -7,8 +7,11 @@
 #include "kernel-iface/plan.h"
 
 /* Undoes the journal, a kill switch too, and removes the interface that it is of, should that be left. Without a
- * journal there is nothing to do but for /etc/resolv.conf. Errors as of host_open(). */
+ * journal there is nothing to do but for /etc/resolv.conf and the tables of its name. Errors as of host_open(). */
 bool repair_link(const char *link, const char *journal, const struct host_teller *teller, struct host_error *error);
+
+/* Whether nftables tables of this link are there; repair_link() removes them, whoever names them. */
+bool repair_finds_tables(const char *link);
 
 /* What a damaged journal no longer tells, by our marks alone: rules and throw routes of this network namespace that no
  * journal in the folder of `journal` names, and the nftables tables of that link. They may be of that link, and are for

@@ -208,4 +208,13 @@ like "is named" "$(cat "$TMP/out")" "kill switch: nftables table inet adit-lock-
 like "and left alone" "$(on a nft list tables)" "adit-lock-$A"
 must on a nft delete table inet "adit-lock-$A"
 is "nothing else was changed" "$(host)" "$untouched"
+
+echo "# ---- a saved ruleset that is loaded again after the link is down"
+ok "up" adit up "$TMP/$A.conf"
+on a nft list table inet "adit-lock-$A" >"$TMP/saved.nft"
+ok "down" adit down "$A"
+must on a nft -f "$TMP/saved.nft"
+ok "it is shut" locked
+ok "adit repair finds it by its name and mark" adit repair "$A"
+is "and lifts it" "$(host)" "$untouched"
 finish

@@ -71,10 +71,18 @@ bool dns_file_is_resolvconf(const struct dns_paths *paths)
         return named;
 }
 
-/* Not of a link that does not use the file: nothing of ours is there, or it cannot be entered. */
-static bool any_folder(const struct dns_paths *paths)
+/* A link that does not use the file makes no folder to look for it. 0: there is none; 1; or -errno. */
+static int any_folder(const struct dns_paths *paths)
 {
-        return access(paths->folder, F_OK) == 0;
+        if (access(paths->folder, F_OK) == 0) return 1;
+        return errno == ENOENT ? 0 : -errno;
+}
+
+/* What is not known is not "none": the original would be thrown away for a moment without descriptors. */
+static int read_resolv_conf(const struct dns_paths *paths, char **text)
+{
+        *text = file_read(paths->resolv_conf);
+        return *text || errno == ENOENT ? 0 : -errno;
 }
 
 /* Calls `visit` with each folder but that one, until it does not answer 0. */
@@ -87,12 +95,14 @@ static int visit_folders(const struct dns_paths *paths, const char *but,
         int error = 0;
 
         if (!dir) return -errno;
-        while (!error && (at = readdir(dir))) {
+        while (!error && (errno = 0, at = readdir(dir))) {
                 if (at->d_name[0] == '.' || strlen(at->d_name) >= DNS_FOLDER || strcmp(at->d_name, but) == 0) continue;
-                if (dns_folder_read(&folder, paths, at->d_name)) continue;
-                error = visit(arg, paths, &folder);
+                error = dns_folder_read(&folder, paths, at->d_name);
+                if (!error) error = visit(arg, paths, &folder);
                 dns_folder_free(&folder);
+                if (error == -ENOENT || error == -ENOTDIR) error = 0; /* it has just gone, or is not ours */
         }
+        if (!error && !at && errno) error = -errno;
         closedir(dir);
         return error;
 }
@@ -131,14 +141,15 @@ static int read_in(void *arg, const struct dns_paths *paths, struct dns_folder *
 int dns_file_read(const struct dns_paths *paths, const char *link, char **text)
 {
         struct reading reading = { .link = link, .text = text };
-        int fd, error;
+        int fd, error = any_folder(paths);
+        char *resolv_conf;
 
         *text = NULL;
-        if (!any_folder(paths)) return 0;
+        if (error <= 0) return error;
         if ((fd = lock(paths)) < 0) return fd;
-        char *resolv_conf = file_read(paths->resolv_conf);
+        error = read_resolv_conf(paths, &resolv_conf);
         reading.resolv_conf = resolv_conf;
-        error = visit_folders(paths, "", read_in, &reading);
+        if (!error) error = visit_folders(paths, "", read_in, &reading);
         free(resolv_conf);
         close(fd);
         return error;
@@ -178,11 +189,12 @@ int dns_file_set(const struct dns_paths *paths, const char *link, const char *te
         char own[IFNAMSIZ];
         bool intact;
         int fd = lock(paths), error;
+        char *resolv_conf;
 
         if (fd < 0) return fd;
         snprintf(own, sizeof own, "%s", link);
-        char *resolv_conf = file_read(paths->resolv_conf);
-        error = !resolv_conf && errno != ENOENT ? -errno : dns_folder_of(&folder, paths, resolv_conf, &intact);
+        error = read_resolv_conf(paths, &resolv_conf);
+        if (!error) error = dns_folder_of(&folder, paths, resolv_conf, &intact);
         if (error == -ENOENT) error = dns_folder_make(&folder, paths, resolv_conf);
         if (!error) error = set_in(&folder, paths, own, text);
         if (!error) visit_folders(paths, folder.name, forget_link, own); /* of a file that others overwrote */
@@ -215,15 +227,16 @@ static int clear_in(void *arg, const struct dns_paths *paths, struct dns_folder 
 int dns_file_clear(const struct dns_paths *paths, const char *link)
 {
         struct clearing clearing = { 0 };
-        int fd, error;
+        int fd, error = any_folder(paths);
+        char *resolv_conf;
 
-        if (!any_folder(paths)) return 0;
+        if (error <= 0) return error;
         if ((fd = lock(paths)) < 0) return fd;
         snprintf(clearing.link, sizeof clearing.link, "%s", link);
-        char *resolv_conf = file_read(paths->resolv_conf);
+        error = read_resolv_conf(paths, &resolv_conf);
         if (!resolv_conf || !dns_text_parse(resolv_conf, clearing.name, &clearing.intact)) clearing.name[0] = '\0';
         clearing.cut = resolv_conf && !*resolv_conf;
-        error = visit_folders(paths, "", clear_in, &clearing);
+        if (!error) error = visit_folders(paths, "", clear_in, &clearing);
         free(resolv_conf);
         close(fd);
         return error;

@@ -40,7 +40,7 @@ int dns_folder_read(struct dns_folder *out, const struct dns_paths *paths, const
         snprintf(out->path, sizeof out->path, "%s/%s", paths->folder, name);
         DIR *dir = opendir(out->path);
         if (!dir) return -errno;
-        while (!error && (at = readdir(dir)) && out->count < DNS_ENTRIES_MAX) {
+        while (!error && (errno = 0, at = readdir(dir)) && out->count < DNS_ENTRIES_MAX) {
                 struct dns_entry *entry = &out->entries[out->count];
                 char end;
                 if (sscanf(at->d_name, "%u.%15[^/]%c", &entry->number, entry->link, &end) != 2) continue;
@@ -49,6 +49,7 @@ int dns_folder_read(struct dns_folder *out, const struct dns_paths *paths, const
                 if (entry->text) out->count++;
                 else if (errno != ENOENT) error = -errno;
         }
+        if (!error && !at && errno) error = -errno; /* half of it is not to be taken for all */
         closedir(dir);
         qsort(out->entries, out->count, sizeof out->entries[0], compare_entries);
         if (error) dns_folder_free(out);
@@ -71,8 +72,8 @@ char *dns_folder_join(const struct dns_folder *folder, const struct dns_entry *w
         for (size_t i = 0; i < folder->count; i++)
                 if (&folder->entries[i] != without) texts[count++] = folder->entries[i].text;
         snprintf(path, sizeof path, "%s/text", folder->path);
-        char *original = file_read(path);
-        char *text = dns_text_join(folder->name, texts, count, original ? original : "");
+        char *original = file_read(path), *text = NULL;
+        if (original || errno == ENOENT) text = dns_text_join(folder->name, texts, count, original ? original : "");
         free(original);
         return text;
 }

@@ -39,7 +39,8 @@ struct dns_entry *dns_folder_find(struct dns_folder *folder, const char *link);
  * the folder goes. 0 or -errno. */
 int dns_folder_set(struct dns_folder *folder, const char *link, const char *text);
 int dns_folder_forget(struct dns_folder *folder, struct dns_entry *entry);
-/* The text of the resolv.conf of all entries but `without` (may be NULL). NULL: no memory. */
+/* The text of the resolv.conf of all entries but `without` (may be NULL). NULL: no memory,
+ * or it cannot be read. */
 char *dns_folder_join(const struct dns_folder *folder, const struct dns_entry *without);
 /* The original comes back: a file, a symbolic link, or nothing. */
 int dns_folder_put_back(const struct dns_folder *folder, const struct dns_paths *paths);

@@ -74,7 +74,6 @@ struct drift {
         uint64_t told;             /* when it was told of a fight over that; 0: it was not */
         unsigned lost;             /* items of ours that were taken away, and that the log does not know of */
         char item[PLAN_TEXT];      /* the first of them */
-        uint32_t port;             /* netlink port of who took that; 0: not known */
         char who[LOG_TEXT / 4];    /* its name */
         uint64_t told_dns;         /* when the log was told of a foreign resolv.conf */
 };
@@ -104,12 +103,12 @@ struct keeper {
         uint32_t egress_mtu;            /* of the ways to the peers, as last looked up; 0: not known */
         uint64_t egress_due;            /* when to look it up again; UINT64_MAX: not now */
         bool link_untold, paths_untold; /* the tunnel process had no room for the news */
-        bool lock_failed; /* the kill switch is not in force: somebody took it away, and it could not be put back */
-        bool host_due;                  /* the host's state is to be put right when nothing else is going on */
-        bool link_away;                 /* the interface is in another namespace, or gone */
-        uint64_t guard_due;             /* when to look after our nftables tables; UINT64_MAX: not now */
-        uint64_t guard_spent;           /* see keeper_guard.c */
-        bool asked_to_end;              /* by a person or the service manager: then the kill switch is lifted, too */
+        bool lock_failed;     /* the kill switch is not in force: somebody took it away, and it could not be put back */
+        bool host_due;        /* the host's state is to be put right when nothing else is going on */
+        bool link_away;       /* the interface is in another namespace, or gone */
+        uint64_t guard_due;   /* when to look after our nftables tables; UINT64_MAX: not now */
+        uint64_t guard_spent; /* see keeper_guard.c */
+        bool asked_to_end;    /* by a person or the service manager: then the kill switch is lifted, too */
         struct drift drift;
         struct notify notify; /* the service manager */
         uint64_t beat_due;    /* when to ask the tunnel process whether it is alive; UINT64_MAX: not now */
@@ -171,6 +170,11 @@ void apply_show(struct keeper *keeper, struct client *client, bool secrets);
 void apply_result(struct keeper *keeper, const struct ipc_message *message);
 /* A name was resolved, or could not be, or the time is over: what waits for it goes on. */
 void apply_resolved(struct keeper *keeper);
+/* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. True: it is
+ * done; else it has failed and said why, or is to be done later. */
+bool apply_host_again(struct keeper *keeper);
+/* The host's state with names replaced by the addresses they resolved to; to be freed: (*copy).endpoints. */
+bool apply_resolve(const struct keeper *keeper, const struct host_state *state, struct host_state *copy);
 
 /* keeper_guard.c: our nftables tables, which another program may flush. */
 /* Before the first is made; false and the reason, when this kernel has none. */
@@ -183,11 +187,6 @@ void guard_tick(struct keeper *keeper);
 bool kept_find(const char *link, const struct host_endpoint *endpoint, union socket_address *address);
 /* Of all names that have an address. */
 void kept_write(const struct keeper *keeper);
-/* A name that was resolved may change the MTU; a link that was down and is up again has lost its routes. True: it is
- * done; else it has failed and said why, or is to be done later. */
-bool apply_host_again(struct keeper *keeper);
-/* The host's state with names replaced by the addresses they resolved to; to be freed: (*copy).endpoints. */
-bool apply_resolve(const struct keeper *keeper, const struct host_state *state, struct host_state *copy);
 
 /* keeper_drift.c: what other programs take away, or set back, is put right: at once, and when they keep at it, once a
  * second. */

@@ -1,5 +1,7 @@
 #include "kernel-iface/dns_text.h"
 
+#include "kernel-iface/digest.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,11 +39,7 @@ char *dns_text_make(const struct host_state *want)
 
 uint64_t dns_text_digest(const char *text)
 {
-        uint64_t hash = 14695981039346656037u; /* FNV-1a */
-
-        for (; *text; text++)
-                hash = (hash ^ (uint8_t)*text) * 1099511628211u;
-        return hash ? hash : 1;
+        return digest_of(text, strlen(text));
 }
 
 /* Each line that begins with `word` and a blank: all of it, or in one line what follows. */

@@ -1,5 +1,6 @@
 #include "kernel-iface/firewall.h"
 
+#include "kernel-iface/digest.h"
 #include "kernel-iface/exclude.h"
 #include "kernel-iface/gateway.h"
 #include "kernel-iface/killswitch.h"
@@ -33,16 +34,6 @@ bool firewall_comment_parse(const char *comment, uint64_t *digest)
         return sscanf(comment, "adit %16" SCNx64 "%n", digest, &end) == 1 && end == 21 && !comment[end];
 }
 
-/* FNV-1a: it tells one text from another, and stops nobody. 0 stands for none. */
-static uint64_t digest_of(const struct nft_text *text)
-{
-        uint64_t digest = 14695981039346656037u;
-
-        for (size_t i = 0; i < text->len; i++)
-                digest = (digest ^ (uint8_t)text->bytes[i]) * 1099511628211u;
-        return digest ? digest : 1;
-}
-
 static bool frame(struct nft_text *out, const char *name, uint64_t digest, const struct nft_text *rules)
 {
         char comment[FIREWALL_COMMENT];
@@ -70,8 +61,9 @@ static bool add_table(struct firewall *out, enum firewall_table table, const cha
 
         if (ok && rules->len) {
                 firewall_name(table, link, name);
-                out->tables[table].item =
-                        (struct plan_item){ .kind = firewall_kind(table), .digest = digest_of(rules), .mark = mark };
+                out->tables[table].item = (struct plan_item){ .kind = firewall_kind(table),
+                                                              .digest = digest_of(rules->bytes, rules->len),
+                                                              .mark = mark };
                 ok = frame(&out->tables[table].text, name, out->tables[table].item.digest, rules);
         }
         nft_text_free(rules);

@@ -61,13 +61,25 @@ static bool is_elsewhere(struct host *host, struct host_error *error)
         return true;
 }
 
+/* The journal names what has a text by its digest: no word for a person. */
+static const char *word_for(enum plan_kind kind)
+{
+        switch (kind) {
+        case PLAN_LOCK: return "the kill switch";
+        case PLAN_GATEWAY: return "the gateway's rules";
+        case PLAN_DNS: return "the name servers of the link";
+        default: return NULL;
+        }
+}
+
 void host_tell(const struct host *host, const struct plan_step *step)
 {
         char text[PLAN_TEXT];
+        const char *word = word_for(step->item.kind);
 
         if (!host->teller) return;
         plan_print(&step->item, text);
-        host->teller->tell(host->teller->arg, text, !step->add);
+        host->teller->tell(host->teller->arg, word ? word : text, !step->add);
 }
 
 /* The journal went with /run, or with its network namespace; /etc/resolv.conf did not. */

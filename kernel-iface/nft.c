@@ -1,5 +1,6 @@
 #include "kernel-iface/nft.h"
 
+#include "kernel-iface/digest.h"
 #include "kernel-iface/errand.h"
 #include "kernel-iface/transact.h"
 
@@ -28,8 +29,7 @@ struct reading {
 
 static void mix(struct nft_table *table, const void *bytes, size_t len)
 {
-        for (size_t i = 0; i < len; i++)
-                table->print = (table->print ^ ((const uint8_t *)bytes)[i]) * 1099511628211u; /* FNV-1a */
+        table->print = digest_add(table->print, bytes, len);
 }
 
 static void take_comment(char comment[NFT_COMMENT], struct nlattr *attr)
@@ -74,7 +74,7 @@ static int ask(struct netlink *netlink, int type, int flags, struct reading *rea
 
 static int read_once(struct netlink *netlink, struct reading *reading)
 {
-        *reading->table = (struct nft_table){ .print = 14695981039346656037u };
+        *reading->table = (struct nft_table){ .print = DIGEST_NONE_YET };
         int error = ask(netlink, NFT_MSG_GETTABLE, 0, reading);
 
         if (error == -ENOENT) return 0;

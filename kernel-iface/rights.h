@@ -23,8 +23,8 @@ int keeper_confine(struct rights_error *error);
 
 /* Tunnel, while it has one thread: closes every descriptor but 0, 1, 2 and keep[] (at most 64; -1 is skipped), empty
  * root (chroot into an empty directory in a private mount namespace, or an unlinked one), own uid and gid, no groups,
- * no capability in any set, NoNewPrivs, undumpable, PDEATHSIG SIGKILL. Threads that are started after it inherit that.
- */
+ * no capability in any set, NoNewPrivs, undumpable, PDEATHSIG SIGKILL (which a keeper without CAP_KILL cannot send to
+ * another uid when it dies: then the end of the socketpair tells). Threads that are started after it inherit that. */
 int tunnel_drop_rights(uid_t uid, gid_t gid, const int *keep, size_t keep_count, struct rights_error *error);
 /* Then, for all of its threads at once and all time: an allow-list seccomp filter (no ioctl, open, socket, execve,
  * clone): a violation kills the process. */
